@@ -107,7 +107,7 @@ class actor_base {
     cell_->unlink(detail_ref::get(other));
   }
 
-  /// Sends an exit signal, with OTP's meaning: `killed` cannot be trapped, `normal` is ignored
+  /// Sends an exit signal, with OTP's meaning: `kill` cannot be trapped, `normal` is ignored
   /// unless trapped or sent to oneself, anything else ends an actor that does not trap.
   template <class... Es>
   void exit(const ref<Es...>& other, exit_reason why) {
@@ -281,11 +281,13 @@ template <class T, class Listed>
 bool handle_if(T& object, node* x, cell& here, took& outcome) {
   using E = bare_t<Listed>;
   check_handler<T, E>();
-  if constexpr (one_of<E, ended, exit_signal>) {
-    if (x->type != &notice_node<E>::type_record) return false;
-    outcome = handle<T, E>(object, x, static_cast<notice_node<E>*>(x)->value, false, here);
-    return true;
-  } else if (x->type == &event_node<E>::type_record) {
+  if constexpr (runtime_only<E>) {
+    if (x->type == &notice_node<E>::type_record) {
+      outcome = handle<T, E>(object, x, static_cast<notice_node<E>*>(x)->value, false, here);
+      return true;
+    }
+  }
+  if (x->type == &event_node<E>::type_record) {
     outcome = handle<T, E>(object, x, static_cast<event_node<E>*>(x)->value, false, here);
     return true;
   }
@@ -352,9 +354,11 @@ constexpr actor_type describe() {
   if constexpr (requires(T& o, const exit_reason& why) { o.stopping(why); })
     t.stopping = &call_stopping<T>;
   if constexpr (requires(T& o, control_node& report) { o.child_report(report); })
-    t.child_report = [](void* object, cell&, control_node& report) {
+    t.child_report = [](void* object, control_node& report) {
       static_cast<T*>(object)->child_report(report);
     };
+  if constexpr (requires(T& o) { o.killed(); })
+    t.killed = [](void* object) { static_cast<T*>(object)->killed(); };
   return t;
 }
 template <class T>
@@ -377,10 +381,8 @@ struct factory {
         },
         static_cast<const factory*>(self)->arguments);
   }
-  static void relocate(void* from, void* to) noexcept {
-    auto* source = static_cast<factory*>(from);
-    ::new (to) factory(std::move(*source));
-    source->~factory();
+  static void move(void* from, void* to) noexcept {
+    ::new (to) factory(std::move(*static_cast<factory*>(from)));
   }
   static void destroy(void* self) noexcept { static_cast<factory*>(self)->~factory(); }
 
@@ -388,7 +390,7 @@ struct factory {
 template <class T, class... As>
 inline constexpr factory_type factory_type_of{
     sizeof(factory<T, As...>), alignof(factory<T, As...>), &factory<T, As...>::construct,
-    &factory<T, As...>::relocate, &factory<T, As...>::destroy};
+    &factory<T, As...>::move, &factory<T, As...>::destroy};
 
 }  // namespace detail
 }  // namespace coppice

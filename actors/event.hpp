@@ -49,8 +49,10 @@ struct any_base_of {
     requires(std::is_base_of_v<B, E> && !std::is_same_v<B, E>)
   operator B() const;
 };
+struct stranger {};
+/// A first field that takes anything, a `std::any` say, is no base.
 template <class E>
-concept has_base = requires { E{any_base_of<E>{}}; };
+concept has_base = requires { E{any_base_of<E>{}}; } && !requires { E{stranger{}}; };
 
 template <class E, std::size_t... I>
 constexpr bool no_pointers(std::index_sequence<I...>) {

@@ -35,7 +35,6 @@ struct spawn_options {
 
 namespace detail {
 struct system_access;
-class caf_bridge;
 core& core_of(system& s) noexcept;
 }
 
@@ -77,7 +76,6 @@ class system {
 
  private:
   friend struct detail::system_access;
-  friend class detail::caf_bridge;
   friend detail::core& detail::core_of(system& s) noexcept;
   struct implementation;
 

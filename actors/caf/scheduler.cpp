@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <utility>
 
 #include <caf/detail/set_thread_name.hpp>
 
@@ -20,8 +21,9 @@ namespace {
 /// A worker serves its own slot for at most this many events in a row before it looks at its
 /// ring: with a slice's 64 beside it, others wait for at most 256 events of a busy pair.
 constexpr std::uint32_t slot_streak = 192;
-/// Every so many jobs a worker looks at the injection queue although it has work of its own.
-constexpr std::uint32_t injection_interval = 61;
+/// Every so many events a worker looks at the injection queue although it has work of its own;
+/// more than a slice's, so that its own work has its turns too.
+constexpr std::uint32_t injection_interval = 128;
 constexpr int search_rounds = 32;
 
 void relax() noexcept {
@@ -111,6 +113,7 @@ class scheduler::worker final : public caf::execution_unit {
         this_worker.handled = 1;
         const auto outcome = job->resume(this, owner_.max_throughput());
         streak_ += this_worker.handled;
+        since_injected_ += this_worker.handled;
         if (outcome == caf::resumable::resume_later) {
           // Alone in the world it goes on; nobody else would have to be woken for it.
           if (queue.empty() && !owner_.injected_count_.load(std::memory_order_relaxed) &&
@@ -128,11 +131,15 @@ class scheduler::worker final : public caf::execution_unit {
     }
     while (caf::resumable* job = queue.take_next()) owner_.inject(job);
     while (caf::resumable* job = queue.pop()) owner_.inject(job);
+    // Whoever woke this worker before it left has to get another one.
+    if (owner_.injected_count_.load(std::memory_order_seq_cst)) owner_.wake_one();
   }
 
   caf::resumable* next() {
-    if (++jobs_ % injection_interval == 0)
+    if (since_injected_ >= injection_interval) {
+      since_injected_ = 0;
       if (caf::resumable* job = take_injected()) return job;
+    }
     if (streak_ < slot_streak)
       if (caf::resumable* job = queue.take_next()) return job;
     streak_ = 0;
@@ -202,7 +209,7 @@ class scheduler::worker final : public caf::execution_unit {
   std::size_t id_;
   std::thread thread_;
   std::uint32_t streak_ = 0;
-  std::uint32_t jobs_ = 0;
+  std::uint32_t since_injected_ = 0;  ///< events handled
 };
 
 // ---- a thread for one cell --------------------------------------------------------------------
@@ -249,7 +256,7 @@ class scheduler::own_thread final : public caf::execution_unit {
   }
 
   scheduler& owner_;
-  cell* cell_;
+  cell_ptr cell_;  ///< its address, the key to this thread, is not used again while this lives
   parker park_;
   std::atomic<bool> quitting_{false};
   std::thread thread_;
@@ -371,13 +378,13 @@ void scheduler::run_clock() {
     clock_asleep_.store(true, std::memory_order_seq_cst);
     home_.clock.sleeping(true);
     if (all_asleep() && !stopping_.load(std::memory_order_seq_cst)) {
-      if (const auto next = home_.clock.next()) {
-        const std::chrono::nanoseconds left =
-            std::chrono::milliseconds(std::max<tick>(*next - home_.clock.read(), 0));
-        if (left.count() > 0) clock_parker_.wait(&left);
-      } else {
-        clock_parker_.wait(nullptr);
-      }
+      // Whoever wakes a worker does not pay for waking the clock too, so look now and then
+      // whether a handler has got stuck meanwhile.
+      tick left = std::clamp<tick>(options_.stall_limit.count(), 10, 1'000);
+      if (const auto next = home_.clock.next())
+        left = std::min(left, *next - home_.clock.read());
+      const std::chrono::nanoseconds wait = std::chrono::milliseconds(std::max<tick>(left, 0));
+      if (wait.count() > 0) clock_parker_.wait(&wait);
     }
     clock_asleep_.store(false, std::memory_order_relaxed);
     home_.clock.set(home_.clock.read());
@@ -406,12 +413,16 @@ void scheduler::look_after_workers(tick now) {
       w.reported = false;
       continue;
     }
-    if (now - w.seen_at >= 2)
-      if (caf::resumable* job = w.queue.take_next()) inject(job);
-    if (now - w.seen_at < limit || w.reported) continue;
-    w.reported = true;
-    if (options_.watch)
+    if (now - w.seen_at >= 2) {
+      if (caf::resumable* job = w.queue.take_next())
+        inject(job);
+      else if (!w.queue.ring_empty() || injected_count_.load())
+        wake_one();
+    }
+    if (now - w.seen_at < limit) continue;
+    if (!std::exchange(w.reported, true) && options_.watch)
       for (const stall& s : running_longer_than(options_.stall_limit)) options_.watch->on_stall(s);
+    // Tried again each time: a spare worker may have come back meanwhile.
     if (spares_.load() < options_.spare_workers && !w.abandoned.exchange(true)) {
       if (add_worker())
         ++spares_;
@@ -462,10 +473,7 @@ bool scheduler::reserve_own_thread() {
 void scheduler::run_on_own_thread(cell& x) {
   std::lock_guard lock{own_guard_};
   auto& thread = own_threads_[&x];
-  if (!thread || thread->ended.load(std::memory_order_acquire)) {
-    if (thread) thread->thread().join();  // of an ended cell that lay at the same place
-    thread = std::make_unique<own_thread>(*this, x);
-  }
+  if (!thread) thread = std::make_unique<own_thread>(*this, x);
   thread->wake();
 }
 

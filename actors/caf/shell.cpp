@@ -61,7 +61,7 @@ cell_ptr cell_layout::make(core& home, caf::actor_system& caf_system, const acto
                                         &destroy_cell, &free_cell);
   caf::actor_config config;
   auto* x = ::new (base + block_size) shell(config, home, type, f, options, parent, index);
-  f.relocate(made_by.object, base + factory_at(f));
+  f.move(made_by.object, base + factory_at(f));
   std::memcpy(base + id_at(f, type), id.data(), id.size());
   x->id_size_ = static_cast<std::uint8_t>(id.size());
   return cell_ptr{x};
@@ -70,7 +70,7 @@ cell_ptr cell_layout::make(core& home, caf::actor_system& caf_system, const acto
 void cell_layout::replace_factory(cell& x, void* factory) noexcept {
   std::byte* place = base_of(x) + factory_at(*x.factory_);
   x.factory_->destroy(place);
-  x.factory_->relocate(factory, place);
+  x.factory_->move(factory, place);
 }
 
 shell::shell(caf::actor_config& config, core& home, const actor_type& type,

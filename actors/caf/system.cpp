@@ -134,27 +134,20 @@ std::vector<std::string> system::stop(std::chrono::milliseconds deadline) {
 
 detail::cell_ptr system::spawn_cell(const detail::actor_type& type, detail::factory_ref made_by,
                                     const spawn_options& options) {
-  const auto refuse = [&](error why) {
-    made_by.type->destroy(made_by.object);
-    throw bad_result{std::move(why)};
-  };
   const auto wrong_character = [](unsigned char c) { return c < 0x20 || c == '/' || c == 0x7f; };
   if (options.id.empty() || options.id.size() > 64 ||
       std::any_of(options.id.begin(), options.id.end(), wrong_character))
-    refuse(wrong_id(options.id));
+    throw bad_result{wrong_id(options.id)};
   if (options.capacity < 1 || options.capacity > detail::lane::max_capacity)
-    refuse(error{errc::invalid, "a mailbox's capacity is 1 to 60000 events; this one is " +
-                                    std::to_string(options.capacity)});
-  if (options.own_thread && impl_->threads() && !impl_->threads()->reserve_own_thread())
-    refuse(error{errc::limit, "all threads for actors of their own are in use; see "
-                              "system_options::own_threads"});
+    throw bad_result{error{errc::invalid, "a mailbox's capacity is 1 to 60000 events; this one is " +
+                                              std::to_string(options.capacity)}};
   detail::cell_options set_up;
   set_up.capacity = options.capacity;
   set_up.policy = options.on_full;
   set_up.own_thread = options.own_thread;
   set_up.ends_with_incarnation = true;
-  const detail::cell_ptr x = detail::cell_layout::make(*impl_, *impl_->caf_system, type, made_by,
-                                                       options.id, set_up, nullptr, 0);
+  const detail::cell_ptr x =
+      detail::make_cell(*impl_, type, made_by, options.id, set_up, nullptr, 0);
   {
     std::lock_guard lock{impl_->roots_guard};
     impl_->roots.push_back(x);
@@ -182,8 +175,19 @@ namespace detail {
 
 core& core_of(system& s) noexcept { return *s.impl_; }
 
+cell_ptr make_cell(core& home, const actor_type& type, factory_ref made_by, std::string_view id,
+                   const cell_options& options, cell* parent, std::uint32_t index) {
+  auto& all = system_access::of(home);
+  if (options.own_thread && all.threads() && !all.threads()->reserve_own_thread())
+    throw bad_result{error{errc::limit, "all threads for actors of their own are in use; see "
+                                        "system_options::own_threads"}};
+  return cell_layout::make(home, *all.caf_system, type, made_by, id, options, parent, index);
+}
+
+void replace_factory(cell& x, void* factory) noexcept { cell_layout::replace_factory(x, factory); }
+
 caf_bridge& caf_bridge::of(core& home) noexcept {
-  return static_cast<system::implementation&>(home).bridge;
+  return system_access::of(home).bridge;
 }
 
 std::unique_ptr<system> system_access::make_deterministic(system_options options,

@@ -44,6 +44,9 @@ namespace detail {
 struct system_access {
   static std::unique_ptr<system> make_deterministic(system_options options, std::uint64_t seed);
   static system::implementation& of(system& s) noexcept { return *s.impl_; }
+  static system::implementation& of(core& home) noexcept {
+    return static_cast<system::implementation&>(home);
+  }
 };
 
 }  // namespace detail

@@ -176,9 +176,10 @@ bool cell::tell(control what, exit_reason why, cell* from) noexcept {
   return false;
 }
 
-void cell::start(bool drop_mailbox) noexcept {
+void cell::start(bool drop_mailbox, std::uint32_t index) noexcept {
   auto* c = new control_node{control::start};
   c->flag = drop_mailbox;
+  c->index = index;
   if (!push_system(c)) destroy(c);
 }
 
@@ -357,6 +358,17 @@ bool cell::not_for_us(node* x) noexcept {
           if (ours) links.erase(from);
         }
       }
+      if (ours && x->type == &notice_node<ended>::type_record) {
+        const auto& e = static_cast<notice_node<ended>*>(x)->value;
+        auto& watching = more().watching;
+        const auto from = std::find_if(watching.begin(), watching.end(), [&](const cell_ptr& w) {
+          return w->number() == e.number;
+        });
+        if (from == watching.end())  // not watched any more; nobody and itself never are
+          ours = e.number == 0 || e.number == number();
+        else if (e.gone)
+          watching.erase(from);
+      }
       if (!ours) destroy(x);
       return !ours;
     }
@@ -517,7 +529,7 @@ void cell::expect(waiting& w, tick until) {
   if (waiting_) waiting_->previous = &w.next;
   waiting_ = &w;
   ++waiting_count_;
-  want_wake(until);
+  if (until) want_wake(until);
 }
 
 bool cell::would_deadlock(cell* to, const event_type& event, std::string& chain) const {
@@ -606,16 +618,20 @@ void cell::on_reply(request* r) {
     destroy(r);
     return;
   }
-  w->forget();
   w->answer = r;
-  w->complete = true;
-  if (w->waiter) {
-    turn& t = *w->waiter->in;
-    t.ready = w->waiter;
+  complete(*w);
+}
+
+void cell::complete(waiting& w) {
+  w.forget();
+  w.complete = true;
+  if (w.waiter) {
+    turn& t = *w.waiter->in;
+    t.ready = w.waiter;
     resume_turn(t);
-  } else if (w->resume) {
+  } else if (w.resume) {
     try {
-      w->resume(*w);
+      w.resume(w);
     } catch (...) {
       crash(std::current_exception());
     }
@@ -636,7 +652,8 @@ void cell::on_wake(tick at) {
   if (extras_) {
     extras& e = *extras_;
     if (e.stop_until && e.stop_until <= at && (closing_ || stop_wanted_)) {
-      finish(e.stop_reason.clean() ? exit_reason{exit_reason::kind::killed,
+      e.stop_until = 0;
+      die(e.stop_reason.clean() ? exit_reason{exit_reason::kind::killed,
                                                  make_cause("it did not stop within its deadline",
                                                             path(), incarnation())}
                                    : e.stop_reason);
@@ -647,22 +664,9 @@ void cell::on_wake(tick at) {
   for (bool again = true; again;) {
     again = false;
     for (waiting* w = waiting_; w; w = w->next) {
-      if (w->until > at) continue;
-      w->forget();
-      w->complete = true;
+      if (!w->until || w->until > at) continue;
       again = true;  // what runs now may change the list: look from its head
-      if (w->waiter) {
-        turn& t = *w->waiter->in;
-        t.ready = w->waiter;
-        resume_turn(t);
-      } else if (w->resume) {
-        try {
-          w->resume(*w);
-        } catch (...) {
-          crash(std::current_exception());
-        }
-        if (stop_wanted_) stop_if_idle();
-      }
+      complete(*w);
       break;
     }
   }
@@ -673,7 +677,8 @@ void cell::on_wake(tick at) {
 void cell::next_wake() {
   tick first = 0;
   const auto consider = [&first](tick at) { first = first ? std::min(first, at) : at; };
-  for (const waiting* w = waiting_; w; w = w->next) consider(w->until);
+  for (const waiting* w = waiting_; w; w = w->next)
+    if (w->until) consider(w->until);
   if (extras_) {
     if (const auto t = extras_->timers.next()) consider(*t);
     if (extras_->stop_until) consider(extras_->stop_until);
@@ -703,21 +708,25 @@ void cell::on_control(control_node& c) {
                      s == cell_state::stopping;
   switch (c.what) {
     case control::start:
-      if (s == cell_state::down) make_incarnation(c.flag);
+      if (s != cell_state::down) break;
+      index_ = c.index;
+      make_incarnation(c.flag);
       break;
     case control::stop:
       if (s == cell_state::running) {
         stop_now(std::move(c.reason), c.at);
         stop_if_idle();
       } else if (s == cell_state::starting) {
-        finish(std::move(c.reason));
+        die(std::move(c.reason));
       } else if (s == cell_state::down) {
         report(report_kind::ended, std::move(c.reason));
       }
       break;
     case control::kill:
-      if (alive) finish(std::move(c.reason));
-      else if (s == cell_state::down) report(report_kind::ended, std::move(c.reason));
+      if (alive)
+        die(std::move(c.reason));
+      else if (s == cell_state::down)
+        report(report_kind::ended, std::move(c.reason));
       break;
     case control::end:
       if (s == cell_state::ended) break;
@@ -763,7 +772,7 @@ void cell::on_control(control_node& c) {
     case control::report:
       if (alive && type_->child_report) {
         try {
-          type_->child_report(object_, *this, c);
+          type_->child_report(object_, c);
         } catch (...) {
           crash(std::current_exception());
         }
@@ -782,7 +791,7 @@ void cell::on_signal(control_node& c) {
     if (link == extras_->links.end()) return;
     if (!traps_.load(std::memory_order_relaxed)) extras_->links.erase(link);
   }
-  const bool untrappable = !c.flag && (what == kind::kill || what == kind::killed);
+  const bool untrappable = !c.flag && what == kind::kill;
   if (traps_.load(std::memory_order_relaxed) && !untrappable) {
     if (!lane_.empty()) append(lane_.take());
     append(new notice_node<exit_signal>(
@@ -790,15 +799,10 @@ void cell::on_signal(control_node& c) {
         incarnation()));
     return;
   }
-  if (untrappable) {
-    finish(exit_reason{kind::killed, c.reason.why()});
-    return;
-  }
-  if (what == kind::normal) {
-    if (c.from.get() == this && !c.flag) finish(c.reason);
-    return;
-  }
-  finish(c.reason);
+  if (untrappable)
+    die(exit_reason{kind::killed, c.reason.why()});
+  else if (what != kind::normal || (c.from.get() == this && !c.flag))
+    die(c.reason);
 }
 
 // ---- an incarnation's life ----------------------------------------------------------------
@@ -864,7 +868,8 @@ void cell::run_stopping() noexcept {
   }
   const exit_reason why = more().stop_reason;
   try {
-    type_->stopping(object_, *this, why);
+    // A coroutine keeps the reference: what it refers to stays until the incarnation is over.
+    type_->stopping(object_, *this, more().stop_reason);
   } catch (...) {
     finish(why.clean() ? reason_of(std::current_exception()) : why);
     return;
@@ -900,6 +905,20 @@ void cell::crash(std::exception_ptr failure) noexcept {
   run_stopping();
 }
 
+/// Ends the incarnation without `stopping`; but a supervisor takes its children along first.
+void cell::die(exit_reason why) noexcept {
+  if (!type_->killed || !object_) {
+    finish(std::move(why));
+  } else if (closing_) {
+    type_->killed(object_);
+  } else {
+    leave_turns();
+    more().stop_reason = std::move(why);
+    more().stop_until = 0;
+    run_stopping();
+  }
+}
+
 /// The incarnation is over: asks, frames, timers, object, envelopes; then others are told.
 void cell::finish(exit_reason why) noexcept {
   const bool was_starting = state() == cell_state::starting;
@@ -927,7 +946,8 @@ void cell::finish(exit_reason why) noexcept {
     for (const cell_ptr& other : e.watching) other->tell(control::unwatch, {}, this);
     e.watching.clear();
     for (const cell_ptr& other : std::exchange(e.links, {})) signal_end(other.get(), why, true);
-    tell_watchers(why, false);
+    // Whoever ends with its address says so at the end, in one notice.
+    if (!ends_with_incarnation_) tell_watchers(why, false);
     e.stop_reason = {};
   }
   if (ends_with_incarnation_) {
@@ -1028,6 +1048,8 @@ exit_reason cell::reason_of(const std::exception_ptr& failure) const noexcept {
   };
   try {
     std::rethrow_exception(failure);
+  } catch (const start_failure& e) {
+    return e.why;
   } catch (const bad_result& e) {
     return because("an error was not handled: " + std::string{name(e.error().code())},
                    e.error().why());
@@ -1067,7 +1089,6 @@ void cell::watch(cell* other) {
       throw bad_result{error{errc::limit, "an actor watches at most 10000 others", path()}};
     watching.push_back(cell_ptr{other});
     if (other->tell(control::watch, {}, this)) return;
-    watching.pop_back();
   }
   auto* n = new notice_node<ended>(
       {other ? other->path() : std::string{}, other ? other->number() : 0,
@@ -1110,7 +1131,7 @@ void cell::exit(cell* other, exit_reason why) noexcept {
 /// arrives behind what this one has sent before.
 void cell::signal_end(cell* to, const exit_reason& why, bool linked) noexcept {
   using kind = exit_reason::kind;
-  const bool untrappable = !linked && (why.what() == kind::kill || why.what() == kind::killed);
+  const bool untrappable = !linked && why.what() == kind::kill;
   if (to->traps_.load(std::memory_order_relaxed) && !untrappable) {
     auto* n = new notice_node<exit_signal>({path(), number(), why, linked}, to->incarnation());
     if (to->push(n) != lane::outcome::put) destroy(n);

@@ -30,6 +30,11 @@ struct turn;
 struct waiting;
 struct control_node;
 
+/// Thrown by a supervisor's start, so that its failure has that very reason.
+struct start_failure {
+  exit_reason why;
+};
+
 /// What a dispatch did with the envelope.
 enum class took : std::uint8_t { done, kept, unknown };
 
@@ -45,7 +50,10 @@ struct actor_type {
   void (*started)(void* object, cell& here);                 ///< null: nothing to do
   void (*stopping)(void* object, cell& here, const exit_reason& why);  ///< null likewise
   /// A supervisor's: one of its children has started, failed to, or ended. Null for others.
-  void (*child_report)(void* object, cell& here, control_node& report);
+  void (*child_report)(void* object, control_node& report);
+  /// A supervisor's: it is killed while it stops. Otherwise `stopping` is told `killed`, so that
+  /// a supervisor never leaves a child behind.
+  void (*killed)(void* object);
 };
 
 /// One constant per actor class and constructor signature: how an incarnation is made, afresh
@@ -54,11 +62,11 @@ struct factory_type {
   std::size_t size;
   std::size_t align;
   void (*construct)(const void* factory, void* where);
-  void (*relocate)(void* from, void* to) noexcept;  ///< move-construct, then destroy the source
+  void (*move)(void* from, void* to) noexcept;  ///< move-construct
   void (*destroy)(void* factory) noexcept;
 };
 
-/// Which factory, and where it is now; the cell that is made of it takes it over.
+/// Which factory, and where it is now; the cell that is made of it moves it.
 struct factory_ref {
   const factory_type* type;
   void* object;
@@ -145,7 +153,7 @@ struct waiting {
   cell* here = nullptr;  ///< null once it is neither pending nor complete
   waiting* next = nullptr;
   waiting** previous = nullptr;  ///< null when it is not in the cell's list
-  tick until = 0;
+  tick until = 0;         ///< zero: no deadline; only for what the runtime itself completes
   std::uint32_t seq = 0;  ///< zero: a pause, nobody answers
   bool complete = false;
   request* answer = nullptr;  ///< owned; null after the deadline
@@ -189,7 +197,8 @@ class cell {
     if (outcome != lane::outcome::put) [[unlikely]] refused(x, outcome);
   }
   bool tell(control what, exit_reason why = {}, cell* from = nullptr) noexcept;
-  void start(bool drop_mailbox) noexcept;
+  /// `index`: what the parent calls it in the reports that follow.
+  void start(bool drop_mailbox, std::uint32_t index = 0) noexcept;
   /// `until`: when the deadline passes the incarnation is destroyed without `stopping`.
   void stop(exit_reason why, tick until) noexcept;
   void kill(exit_reason why) noexcept;
@@ -199,6 +208,7 @@ class cell {
   std::string_view id() const noexcept;
   std::uint64_t number() const noexcept;  ///< unique in its system; a new address, a new number
   bool accepts(const event_type& event) const noexcept { return type_->accepts(&event); }
+  const factory_type& made_by() const noexcept { return *factory_; }
   const actor_type& type() const noexcept { return *type_; }
   cell* parent() const noexcept { return parent_.get(); }
   std::uint32_t depth() const noexcept { return lane_.depth(); }
@@ -224,6 +234,8 @@ class cell {
   void* object() const noexcept { return object_; }
   void request_stop(exit_reason why) noexcept;
   void expect(waiting& w, tick until);
+  /// What `w` waits for is there.
+  void complete(waiting& w);
   tick now() const noexcept;
   tick deadline_in(std::int64_t ms) const noexcept;
   /// Fills in who asks, until when and on whose behalf, registers `w` and sends.
@@ -283,6 +295,7 @@ class cell {
   void stop_if_idle() noexcept;
   void run_stopping() noexcept;
   void leave_turns() noexcept;
+  void die(exit_reason why) noexcept;
   void finish(exit_reason why) noexcept;
   void end(exit_reason why) noexcept;
   void cleanup_foreign(const exit_reason& why) noexcept;  ///< tells CAF's monitors and links
@@ -343,6 +356,15 @@ void release_last(cell* x) noexcept;
 inline void release(cell* x) noexcept {
   if (x->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) release_last(x);
 }
+
+/// Makes a cell for a child of `parent` and moves the factory into it. Throws `bad_result` when it
+/// shall have a thread of its own and none is left.
+cell_ptr make_cell(core& home, const actor_type& type, factory_ref made_by, std::string_view id,
+                   const cell_options& options, cell* parent, std::uint32_t index);
+
+/// Puts other constructor arguments of the same factory type in the place of a cell's own. The
+/// cell must be down.
+void replace_factory(cell& x, void* factory) noexcept;
 
 /// Sends `x`, which holds an answer now, to whoever asked.
 void answer(request* x) noexcept;

@@ -5,6 +5,7 @@
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -52,18 +53,15 @@ class timing_wheel {
   /// 256 ms, else the time at which the wheel has to be looked at again.
   std::optional<tick> next() const noexcept {
     if (size_ == 0) return std::nullopt;
-    const tick to_end = mask - (now_ & mask);
-    const tick empty = empty_slots_after(now_);
-    if (empty < to_end) return now_ + 1 + empty;
-    for (int height = 1; height < level_count; ++height) {
-      const int shift = bits * height;
-      const auto& l = levels_[static_cast<std::size_t>(height)];
-      for (tick k = 1; k <= slots; ++k) {
-        const tick at = ((now_ >> shift) + k) << shift;
-        if (l.used(static_cast<std::size_t>((at >> shift) & mask))) return at;
-      }
+    // An entry may lie in a lower level than a later one, or beyond the end of its level: each
+    // level is asked.
+    tick earliest = std::numeric_limits<tick>::max();
+    for (int height = 0; height < level_count; ++height) {
+      const tick here = now_ >> (bits * height);
+      const tick ahead = levels_[static_cast<std::size_t>(height)].next_used(here & mask);
+      if (ahead) earliest = std::min(earliest, (here + ahead) << (bits * height));
     }
-    return now_ + 1;
+    return earliest;
   }
 
   std::size_t size() const noexcept { return size_; }
@@ -80,6 +78,16 @@ class timing_wheel {
     std::array<std::vector<slot_entry>, static_cast<std::size_t>(slots)> slot;
     std::array<std::uint64_t, 4> occupied{};
     bool used(std::size_t i) const noexcept { return occupied[i / 64] >> (i % 64) & 1; }
+    /// How far after slot `from`, around the ring, the next used one lies; 0: none is used.
+    tick next_used(tick from) const noexcept {
+      for (tick k = 1; k <= slots;) {
+        const auto i = static_cast<std::size_t>((from + k) & mask);
+        const std::uint64_t word = occupied[i / 64] >> (i % 64);
+        if (word) return k + std::countr_zero(word);
+        k += 64 - static_cast<tick>(i % 64);
+      }
+      return 0;
+    }
   };
 
   void place(slot_entry e) {

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# How every file of ours is compiled. Nothing here reaches the users of the installed package.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+if(PROJECT_IS_TOP_LEVEL)
+  add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast
+                      -Woverloaded-virtual)
+endif()
+
+if(COPPICE_SANITIZE)
+  # No check for null: CAF's headers dereference a null std::shared_ptr<std::tuple<>> whenever a
+  # function is spawned without arguments.
+  set(COPPICE_SANITIZE_FLAGS -fsanitize=${COPPICE_SANITIZE} -fno-sanitize=null
+                             -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_compile_options(${COPPICE_SANITIZE_FLAGS})
+  add_link_options(-fsanitize=${COPPICE_SANITIZE})
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+mark_as_advanced(CCACHE_PROGRAM)
+if(PROJECT_IS_TOP_LEVEL AND CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()

@@ -1,0 +1,524 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <coppice/supervision/decision.hpp>
+
+#include <coppice/actors/detail/assert.hpp>
+#include <coppice/supervision/verdict.hpp>
+
+#include <algorithm>
+#include <iterator>
+
+namespace coppice {
+
+namespace {
+
+bool moves(child_state state) noexcept {
+  return state == child_state::starting || state == child_state::stopping ||
+         state == child_state::killing;
+}
+
+std::string in_ms(std::chrono::milliseconds time) { return std::to_string(time.count()) + " ms"; }
+
+std::string more_than(const intensity& limit) {
+  return "needed more than " + std::to_string(limit.restarts) + " restarts in " +
+         in_ms(limit.period);
+}
+
+std::string id_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+}  // namespace
+
+std::string_view name(child_state state) noexcept {
+  switch (state) {
+    case child_state::stopped: return "stopped";
+    case child_state::starting: return "starting";
+    case child_state::running: return "running";
+    case child_state::ended: return "ended";
+    case child_state::restarting: return "restarting";
+    case child_state::stopping: return "stopping";
+    case child_state::killing: return "killing";
+    case child_state::removed: return "removed";
+  }
+  return "unknown";
+}
+
+std::string_view name(report_context about) noexcept {
+  switch (about) {
+    case report_context::progress: return "progress";
+    case report_context::child_terminated: return "child_terminated";
+    case report_context::start_error: return "start_error";
+    case report_context::shutdown_error: return "shutdown_error";
+    case report_context::shutdown: return "shutdown";
+  }
+  return "unknown";
+}
+
+decision::decision(supervisor_spec spec, child_names names) : spec_(spec), names_(names) {}
+
+child_index decision::add(const child_policy& policy, std::uint32_t incarnation) {
+  // Children mostly share a few policies; looking further back would make many distinct ones slow.
+  constexpr std::ptrdiff_t looked_at = 16;
+  const auto from = policies_.end() - std::min(looked_at, std::ssize(policies_));
+  const auto known = std::find(from, policies_.end(), policy);
+  const auto at = static_cast<std::uint32_t>(known - policies_.begin());
+  if (known == policies_.end()) policies_.push_back(policy);
+
+  child_index child = static_cast<child_index>(children_.size());
+  if (free_children_.empty()) {
+    detail::require(child < no_child, "a supervisor has too many children");
+    children_.emplace_back();
+  } else {
+    child = free_children_.back();
+    free_children_.pop_back();
+  }
+  record& r = children_[child];
+  r = record{};
+  r.incarnation = incarnation;
+  r.policy = at;
+  r.previous = last_;
+  (last_ == no_child ? first_ : children_[last_].next) = child;
+  last_ = child;
+  ++size_;
+  return child;
+}
+
+// ---- inputs ---------------------------------------------------------------------------------
+
+void decision::begin(time now, actions& out) {
+  if (phase_ != phase::fresh) return;
+  phase_ = phase::starting;
+  for (child_index c = first_; c != no_child; c = next(c)) plan_.then(plan::start, c);
+  plan_.begin(ready_);
+  advance(now, out);
+}
+
+void decision::started(child_index child, std::uint32_t incarnation, time now, actions& out) {
+  record* r = current(child, incarnation);
+  if (!r || r->state != child_state::starting) return;
+  cancel(child, out);
+  set(*r, child_state::running);
+  r->started_at = now.count();
+  report(report_context::progress, child, {}, out);
+  if (r->step == none) return;
+  finish_step(*r);
+  advance(now, out);
+}
+
+void decision::start_failed(child_index child, std::uint32_t incarnation, exit_reason reason,
+                            time now, actions& out) {
+  gone(child, incarnation, std::move(reason), now, out);
+}
+
+void decision::ended(child_index child, std::uint32_t incarnation, exit_reason reason, time now,
+                     actions& out) {
+  gone(child, incarnation, std::move(reason), now, out);
+}
+
+void decision::deadline(child_index child, std::uint32_t incarnation, deadline_kind which,
+                        time, actions& out) {
+  record* r = current(child, incarnation);
+  if (!r || which == deadline_kind::none || r->armed != which) return;
+  r->armed = deadline_kind::none;
+  if (which == deadline_kind::stuck) {
+    out.push_back({.what = action::kind::stuck, .child = child, .incarnation = incarnation});
+    return;
+  }
+  r->late = which == deadline_kind::start;
+  kill_child(child, out);
+}
+
+void decision::retry(child_index child, std::uint32_t incarnation, time now, actions& out) {
+  record* r = current(child, incarnation);
+  if (!r || r->state != child_state::restarting || phase_ != phase::up) return;
+  const exit_reason reason = trouble_of(*r).last;
+  recover(child, reason, now, out);
+}
+
+void decision::stop(exit_reason reason, time now, actions& out) {
+  if (over() || told_) return;
+  told_ = true;
+  end_ = {.what = action::kind::exit, .reason = std::move(reason)};
+  stop_all(now, out);
+}
+
+void decision::kill(time now, actions& out) {
+  if (over() || brutal_) return;
+  brutal_ = told_ = true;
+  end_ = {.what = action::kind::exit, .reason = exit_reason::killed()};
+  stop_all(now, out);
+}
+
+// ---- one child ------------------------------------------------------------------------------
+
+decision::record* decision::current(child_index child, std::uint32_t incarnation) {
+  if (over() || child >= children_.size()) return nullptr;
+  record& r = children_[child];
+  return r.incarnation == incarnation ? &r : nullptr;
+}
+
+void decision::set(record& r, child_state state) {
+  moving_ += moves(state);
+  moving_ -= moves(r.state);
+  r.state = state;
+}
+
+void decision::arm(child_index child, deadline_kind which, time after, actions& out) {
+  record& r = children_[child];
+  r.armed = which;
+  out.push_back({.what = action::kind::arm, .which = which, .child = child,
+                 .incarnation = r.incarnation, .after = after});
+}
+
+void decision::cancel(child_index child, actions& out) {
+  record& r = children_[child];
+  if (r.armed == deadline_kind::none) return;
+  out.push_back({.what = action::kind::cancel, .which = r.armed, .child = child,
+                 .incarnation = r.incarnation});
+  r.armed = deadline_kind::none;
+}
+
+decision::trouble& decision::trouble_of(record& r) {
+  if (r.trouble != none) return troubles_[r.trouble];
+  if (free_troubles_.empty()) {
+    r.trouble = static_cast<std::uint32_t>(troubles_.size());
+    return troubles_.emplace_back();
+  }
+  r.trouble = free_troubles_.back();
+  free_troubles_.pop_back();
+  return troubles_[r.trouble];
+}
+
+void decision::remove(child_index child, actions& out) {
+  record& r = children_[child];
+  set(r, child_state::removed);
+  if (r.trouble != none) {
+    troubles_[r.trouble] = {};
+    free_troubles_.push_back(r.trouble);
+    r.trouble = none;
+  }
+  (r.previous == no_child ? first_ : children_[r.previous].next) = r.next;
+  (r.next == no_child ? last_ : children_[r.next].previous) = r.previous;
+  free_children_.push_back(child);
+  --size_;
+  out.push_back({.what = action::kind::remove, .child = child, .incarnation = r.incarnation});
+}
+
+void decision::report(report_context about, child_index child, const exit_reason& reason,
+                      actions& out) const {
+  out.push_back({.what = action::kind::report, .about = about, .child = child,
+                 .incarnation = children_[child].incarnation, .reason = reason});
+}
+
+void decision::start_child(child_index child, bool drop_mailbox, actions& out) {
+  record& r = children_[child];
+  ++r.incarnation;
+  set(r, child_state::starting);
+  out.push_back({.what = action::kind::start, .drop_mailbox = drop_mailbox, .child = child,
+                 .incarnation = r.incarnation});
+  arm(child, deadline_kind::start, policy(r).start_deadline, out);
+}
+
+void decision::stop_child(child_index child, actions& out) {
+  record& r = children_[child];
+  const auto& how = policy(r).shutdown;
+  cancel(child, out);
+  if (brutal_ || how.what() == shutdown::kind::brutal) {
+    kill_child(child, out);
+    return;
+  }
+  const bool limited = how.what() == shutdown::kind::within;
+  const auto which = limited ? deadline_kind::shutdown : deadline_kind::stuck;
+  set(r, child_state::stopping);
+  out.push_back({.what = action::kind::stop,
+                 .which = limited ? deadline_kind::shutdown : deadline_kind::none,
+                 .child = child, .incarnation = r.incarnation, .after = how.deadline(),
+                 .reason = exit_reason::shutdown()});
+  arm(child, which, limited ? how.deadline() : spec_.stuck_limit, out);
+}
+
+void decision::kill_child(child_index child, actions& out) {
+  record& r = children_[child];
+  cancel(child, out);
+  set(r, child_state::killing);
+  out.push_back({.what = action::kind::kill, .child = child, .incarnation = r.incarnation,
+                 .reason = exit_reason::killed()});
+  arm(child, deadline_kind::stuck, spec_.stuck_limit, out);
+}
+
+/// Nothing of this incarnation runs any more.
+void decision::gone(child_index child, std::uint32_t incarnation, exit_reason reason, time now,
+                    actions& out) {
+  record* r = current(child, incarnation);
+  if (!r) return;
+  const bool was_late = std::exchange(r->late, false);
+  switch (r->state) {
+    case child_state::starting:
+      cancel(child, out);
+      start_broke(child, reason, now, out);
+      return;
+    case child_state::running:
+      set(*r, child_state::ended);
+      if (phase_ == phase::up) {
+        verdict_on(child, reason, now, out);
+        return;
+      }
+      // The plan decides: if it still has to stop this child, the end is absorbed; if not, it is
+      // judged when the plan is done.
+      trouble_of(*r).last = std::move(reason);
+      waiting_.push_back({child, incarnation});
+      return;
+    case child_state::stopping:
+    case child_state::killing:
+      cancel(child, out);
+      if (was_late) {
+        start_broke(child,
+                    exit_reason{exit_reason::kind::start_failed,
+                                make_cause("it had not started within " +
+                                           in_ms(policy(*r).start_deadline))},
+                    now, out);
+        return;
+      }
+      is_down(child, reason, out);
+      advance(now, out);
+      return;
+    default: return;  // a second notice of the same end
+  }
+}
+
+void decision::start_broke(child_index child, const exit_reason& reason, time now,
+                           actions& out) {
+  record& r = children_[child];
+  trouble_of(r).last = reason;
+  report(report_context::start_error, child, reason, out);
+  const bool planned = r.step != none;
+  if (planned && phase_ == phase::starting) {
+    set(r, child_state::stopped);
+    end_ = {.what = action::kind::fail_start,
+            .reason = exit_reason{exit_reason::kind::shutdown,
+                                  make_cause("failed to start child " + id_of(path(child)), {}, 0,
+                                             as_cause(child, reason))}};
+    stop_all(now, out);
+    return;
+  }
+  if (!planned && phase_ != phase::up) {  // the plan that runs comes by and finds it down
+    set(r, child_state::stopped);
+    return;
+  }
+  set(r, child_state::restarting);
+  out.push_back({.what = action::kind::retry_later, .child = child,
+                 .incarnation = r.incarnation});
+  if (!planned) return;
+  drop_plan();
+  phase_ = phase::up;
+  judge_waiting(now, out);
+}
+
+/// The child was to stop, and it has; or it had ended before the plan came to it.
+void decision::is_down(child_index child, const exit_reason& reason, actions& out) {
+  record& r = children_[child];
+  const child_policy& spec = policy(r);
+  if (!ordinary_stop(spec.restart, brutal_ ? brutal_kill : spec.shutdown, reason))
+    report(report_context::shutdown_error, child, reason, out);
+  set(r, child_state::stopped);
+  finish_step(r);
+  if (up() && spec.restart == restart::temporary) remove(child, out);
+}
+
+void decision::verdict_on(child_index child, const exit_reason& reason, time now,
+                          actions& out) {
+  record& r = children_[child];
+  const verdict v = judge(policy(r).restart, reason);
+  if (v.reported) report(report_context::child_terminated, child, reason, out);
+  switch (v.then) {
+    case verdict::next::restart: recover(child, reason, now, out); return;
+    case verdict::next::remove: remove(child, out); return;
+    case verdict::next::keep:
+      trouble_of(r).last = reason;
+      set(r, child_state::stopped);
+      out.push_back({.what = action::kind::hold, .child = child, .incarnation = r.incarnation});
+      return;
+  }
+}
+
+/// A counted restart: of a child that has ended, or once more of one whose restart has failed.
+void decision::recover(child_index child, const exit_reason& reason, time now, actions& out) {
+  record& r = children_[child];
+  remember(child, reason, now);
+  if (auto why = overspent(child, reason, now)) {
+    set(r, child_state::stopped);
+    give_up(child, std::move(why), now, out);
+    return;
+  }
+  ++trouble_of(r).restarts;
+  switch (spec_.strategy) {
+    case strategy::one_for_one: start_child(child, !policy(r).keep_mailbox, out); return;
+    case strategy::one_for_all: regroup(child, now, out); return;
+  }
+}
+
+/// Null while there is something left in both budgets; else which one is used up, and by what.
+cause_ptr decision::overspent(child_index child, const exit_reason& reason, time now) {
+  trouble& t = trouble_of(children_[child]);
+  if (spec_.per_child && !t.own.spend(now, *spec_.per_child, spec_.window))
+    return make_cause("child " + id_of(path(child)) + ' ' + more_than(*spec_.per_child) +
+                          ", the limit of each child",
+                      {}, 0, as_cause(child, reason));
+  if (!budget_.spend(now, spec_.intensity, spec_.window))
+    return make_cause("the children " + more_than(spec_.intensity) + ", the supervisor's limit",
+                      {}, 0, as_cause(child, reason));
+  return nullptr;
+}
+
+void decision::give_up(child_index child, cause_ptr why, time now, actions& out) {
+  const exit_reason exhausted{exit_reason::kind::exhausted, std::move(why)};
+  report(report_context::shutdown, child, exhausted, out);
+  end_ = {.what = action::kind::exit,
+          .reason = spec_.exhausted_is_shutdown ? exit_reason::shutdown() : exhausted};
+  stop_all(now, out);
+}
+
+void decision::remember(child_index child, const exit_reason& reason, time now) {
+  record& r = children_[child];
+  trouble_of(r).last = reason;
+  restart_record entry{child, r.incarnation, now, reason};
+  if (history_.size() < history_length) {
+    history_.push_back(std::move(entry));
+    return;
+  }
+  history_[oldest_] = std::move(entry);
+  oldest_ = (oldest_ + 1) % history_length;
+}
+
+// ---- plans ----------------------------------------------------------------------------------
+
+void decision::drop_plan() {
+  for (child_index c = first_; c != no_child; c = next(c)) children_[c].step = none;
+  plan_.clear();
+  ready_.clear();
+}
+
+/// Stops the other children of the group in reverse order, then starts all of it in order, also
+/// those that had been stopped before; temporary ones lose their spec on the way.
+void decision::regroup(child_index child, time now, actions& out) {
+  phase_ = phase::regrouping;
+  set(children_[child], child_state::stopped);
+  for (child_index c = last_; c != no_child; c = children_[c].previous)
+    if (c != child) plan_.then(plan::stop, c);
+  for (child_index c = first_; c != no_child; c = next(c))
+    if (policy(children_[c]).restart != restart::temporary) plan_.then(plan::start, c);
+  plan_.begin(ready_);
+  advance(now, out);
+}
+
+void decision::stop_all(time now, actions& out) {
+  phase_ = phase::stopping;
+  drop_plan();
+  for (child_index c = last_; c != no_child; c = children_[c].previous)
+    brutal_ ? plan_.add(plan::stop, c) : plan_.then(plan::stop, c);
+  plan_.begin(ready_);
+  advance(now, out);
+}
+
+void decision::finish_step(record& r) {
+  if (r.step == none) return;
+  plan_.done(std::exchange(r.step, none), ready_);
+}
+
+/// Takes a step of the plan. True: it is done already.
+bool decision::take(plan::step_id step, actions& out) {
+  const auto [what, child] = plan_[step];
+  record& r = children_[child];
+  if (what == plan::start) {
+    r.step = step;
+    start_child(child, phase_ == phase::regrouping || r.incarnation > 0, out);
+    return false;
+  }
+  switch (r.state) {
+    case child_state::removed: return true;
+    case child_state::ended: is_down(child, exit_reason{trouble_of(r).last}, out); return true;
+    case child_state::stopped:
+    case child_state::restarting:
+      set(r, child_state::stopped);
+      if (up() && policy(r).restart == restart::temporary) remove(child, out);
+      return true;
+    case child_state::starting:
+    case child_state::running: stop_child(child, out); break;
+    case child_state::stopping:
+      if (brutal_) kill_child(child, out);
+      break;
+    case child_state::killing: break;
+  }
+  r.late = false;
+  r.step = step;
+  return false;
+}
+
+void decision::advance(time now, actions& out) {
+  for (std::size_t i = 0; i < ready_.size(); ++i) {
+    const plan::step_id step = ready_[i];
+    if (take(step, out)) plan_.done(step, ready_);
+  }
+  ready_.clear();
+  if (!plan_.finished()) return;
+  switch (phase_) {
+    case phase::starting:
+      out.push_back({.what = action::kind::up});
+      [[fallthrough]];
+    case phase::regrouping:
+      phase_ = phase::up;
+      plan_.clear();
+      judge_waiting(now, out);
+      return;
+    case phase::stopping:
+      phase_ = phase::over;
+      plan_.clear();
+      out.push_back(std::exchange(end_, {action::kind::exit}));
+      return;
+    default: return;
+  }
+}
+
+void decision::judge_waiting(time now, actions& out) {
+  while (phase_ == phase::up && judged_ < waiting_.size()) {
+    const notice n = waiting_[judged_++];
+    record* r = current(n.child, n.incarnation);
+    if (!r || r->state != child_state::ended) continue;  // a plan has absorbed it
+    const exit_reason reason = trouble_of(*r).last;
+    verdict_on(n.child, reason, now, out);
+  }
+  if (judged_ < waiting_.size()) return;
+  waiting_.clear();
+  judged_ = 0;
+}
+
+// ---- what it knows --------------------------------------------------------------------------
+
+bool decision::busy() const noexcept {
+  return moving_ > 0 || (phase_ != phase::up && phase_ != phase::over);
+}
+
+child_view decision::view(child_index child) const {
+  const record& r = children_[child];
+  const trouble* t = r.trouble == none ? nullptr : &troubles_[r.trouble];
+  return {r.state, r.incarnation, t ? t->restarts : 0, time{r.started_at}, t ? &t->last : nullptr};
+}
+
+std::vector<restart_record> decision::history() const {
+  std::vector<restart_record> sorted(history_.begin(), history_.end());
+  std::rotate(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(oldest_),
+              sorted.end());
+  return sorted;
+}
+
+std::string decision::path(child_index child) const {
+  return names_.path ? names_.path(names_.context, child) : std::to_string(child);
+}
+
+cause_ptr decision::as_cause(child_index child, const exit_reason& reason) const {
+  std::string where = path(child);
+  // The reason's own chain mostly begins at this child: its place is told once.
+  if (reason.why() && reason.why()->where == where) where.clear();
+  return make_cause(std::string{coppice::name(reason.what())}, std::move(where),
+                    children_[child].incarnation, reason.why());
+}
+
+}  // namespace coppice

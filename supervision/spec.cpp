@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <coppice/supervision/spec.hpp>
+
+#include <algorithm>
+
+namespace coppice {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::size_t longest_id = 64;
+constexpr std::uint32_t largest_capacity = 60'000;
+constexpr unsigned most_restarts = 1'000'000;
+constexpr milliseconds longest = std::chrono::hours{24};
+
+error invalid(std::string what) { return error{errc::invalid, std::move(what)}; }
+
+bool control_character(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte < 0x20 || byte == 0x7f;
+}
+
+bool within(milliseconds value, milliseconds least) { return value >= least && value <= longest; }
+
+std::string range(std::string what, milliseconds value, milliseconds least) {
+  return std::move(what) + " is " + std::to_string(value.count()) + " ms: choose " +
+         std::to_string(least.count()) + " ms to " + std::to_string(longest.count()) +
+         " ms (24 h)";
+}
+
+result<void> validate(const intensity& limit, const std::string& whose, window rule) {
+  if (limit.restarts > most_restarts)
+    return invalid(whose + " allows " + std::to_string(limit.restarts) +
+                   " restarts: choose at most " + std::to_string(most_restarts));
+  if (!within(limit.period, milliseconds{1}))
+    return invalid(range("the period of " + whose, limit.period, milliseconds{1}));
+  if (rule == window::otp_seconds && limit.period % std::chrono::seconds{1} != milliseconds{0})
+    return invalid("the period of " + whose + " is " + std::to_string(limit.period.count()) +
+                   " ms: under OTP's rule choose whole seconds");
+  return {};
+}
+
+}  // namespace
+
+result<void> validate(const child_spec& spec) {
+  if (spec.id.empty())
+    return invalid("a child has no id: give it one, as in {.id = \"checkout\"}");
+  if (spec.id.size() > longest_id)
+    return invalid("the child id that begins with \"" + spec.id.substr(0, 16) + "\" has " +
+                   std::to_string(spec.id.size()) + " bytes: use at most " +
+                   std::to_string(longest_id));
+  const auto bad = std::find_if(spec.id.begin(), spec.id.end(), control_character);
+  if (bad != spec.id.end())
+    return invalid("a child id has a control character at byte " +
+                   std::to_string(bad - spec.id.begin() + 1) + ": use printable text");
+  const std::string child = "child \"" + spec.id + "\": ";
+  if (spec.id.find('/') != std::string::npos)
+    return invalid(child + "an id may not contain '/', which separates the ids in a path");
+  if (spec.capacity < 1 || spec.capacity > largest_capacity)
+    return invalid(child + "the capacity is " + std::to_string(spec.capacity) +
+                   ": choose 1 to " + std::to_string(largest_capacity));
+  if (!within(spec.start_deadline, milliseconds{1}))
+    return invalid(range(child + "the start deadline", spec.start_deadline, milliseconds{1}));
+  if (spec.shutdown.what() == shutdown::kind::within &&
+      !within(spec.shutdown.deadline(), milliseconds{0}))
+    return invalid(range(child + "the shutdown deadline", spec.shutdown.deadline(),
+                         milliseconds{0}) +
+                   ", coppice::infinity or coppice::brutal_kill");
+  return {};
+}
+
+result<void> validate(const supervisor_spec& spec) {
+  if (auto shared = validate(spec.intensity, "the supervisor's intensity", spec.window); !shared)
+    return shared;
+  if (spec.per_child)
+    if (auto own = validate(*spec.per_child, "the children's intensity", spec.window); !own)
+      return own;
+  if (!within(spec.stuck_limit, milliseconds{1}))
+    return invalid(range("the stuck limit", spec.stuck_limit, milliseconds{1}));
+  return {};
+}
+
+}  // namespace coppice
