@@ -40,6 +40,8 @@ class supervision_observer {
  public:
   virtual ~supervision_observer() = default;
   virtual void on_report(const supervisor_report&) noexcept {}
+  /// The supervisor at the top has ended, or could not start.
+  virtual void on_end(const exit_reason&) noexcept {}
   /// A child has not ended although it was killed a stuck limit ago. A C++ thread cannot be
   /// killed: a program that must stay healthy logs the path and exits.
   virtual void on_stuck(const std::string& /*path*/) noexcept {}

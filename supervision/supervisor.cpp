@@ -25,9 +25,13 @@ void supervision_scope::root_is_up() {
 }
 
 void supervision_scope::root_has_ended(const exit_reason& why) {
-  std::lock_guard lock{guard};
-  if (!ended) ended = why;
-  changed.notify_all();
+  {
+    std::lock_guard lock{guard};
+    if (ended) return;
+    ended = why;
+    changed.notify_all();
+  }
+  if (watch) watch->on_end(why);
 }
 
 // ---- addresses --------------------------------------------------------------------------------
