@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <stop_token>
 #include <tuple>
 
 #include <coppice/actors/ask.hpp>
@@ -86,6 +87,10 @@ class actor_base {
   void stop(exit_reason why = exit_reason::normal()) noexcept {
     cell_->request_stop(std::move(why));
   }
+
+  /// Raised when this incarnation is told to stop or is killed, even while a slice of it runs: for
+  /// work that takes long and can be given up half-way.
+  std::stop_token stop_token() { return cell_->stop_token(); }
 
   /// An `ended` notice for each incarnation of `other` that ends, the last one with `gone`.
   template <class... Es>

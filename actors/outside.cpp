@@ -41,7 +41,7 @@ outside_wait::~outside_wait() {
   shared_->release();
 }
 
-request* outside_wait::ask(cell* to, request* x, std::int64_t ms) {
+request* outside_wait::ask(cell* to, request* x, std::int64_t ms, bool overtake) {
   shared& s = *shared_;
   s.asked = true;
   x->from(&s);
@@ -49,7 +49,7 @@ request* outside_wait::ask(cell* to, request* x, std::int64_t ms) {
     answer_failed(x, errc::gone, make_cause("the ref refers to nobody"));
   } else {
     x->until = to->deadline_in(ms);
-    to->ask(x);
+    overtake ? to->probe(x) : to->ask(x);
   }
   std::unique_lock lock{s.guard};
   s.changed.wait_for(lock, std::chrono::milliseconds{ms}, [&s] { return s.answer != nullptr; });
@@ -67,10 +67,13 @@ result<void> outside::refused(detail::cell& to, detail::node* event, detail::lan
   return detail::refuse_offer(to, event, why);
 }
 
-result<void> outside::wait_for_room(detail::cell* to, std::chrono::milliseconds deadline) {
+result<void> outside::credit(detail::cell* to, std::chrono::milliseconds deadline,
+                             bool overtake) {
   detail::outside_wait wait;
-  detail::request* x = wait.ask(to, new detail::credit_node, deadline.count());
-  if (!x) return error{errc::timeout, "no room within the deadline", to ? to->path() : ""};
+  detail::request* x = wait.ask(to, new detail::credit_node, deadline.count(), overtake);
+  if (!x) return error{errc::timeout, overtake ? "no sign of life within the deadline"
+                                                : "no room within the deadline",
+                       to ? to->path() : std::string{}};
   std::unique_ptr<detail::credit_node> answered{static_cast<detail::credit_node*>(x)};
   if (answered->failed()) return error{answered->status, answered->why};
   return {};

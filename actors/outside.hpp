@@ -25,7 +25,7 @@ class outside_wait {
   outside_wait& operator=(const outside_wait&) = delete;
 
   /// Sends `x` and waits. Null: the deadline passed. The caller owns the answer.
-  request* ask(cell* to, request* x, std::int64_t ms);
+  request* ask(cell* to, request* x, std::int64_t ms, bool overtake = false);
 
  private:
   struct shared;
@@ -79,13 +79,29 @@ class outside {
   /// Blocks until what is in the mailbox now has been handled.
   template <class... Es>
   result<void> room(const ref<Es...>& to, std::chrono::milliseconds deadline) {
-    return wait_for_room(detail_ref::get(to), deadline);
+    return credit(detail_ref::get(to), deadline, false);
+  }
+
+  /// Whether the actor, suspended or not and however full its mailbox, gets to run.
+  template <class... Es>
+  result<void> probe(const ref<Es...>& to, std::chrono::milliseconds deadline) {
+    return credit(detail_ref::get(to), deadline, true);
+  }
+
+  /// Lets an actor's events wait until `resume`, or until its next incarnation.
+  template <class... Es>
+  void suspend(const ref<Es...>& x) {
+    if (detail::cell* c = detail_ref::get(x)) c->tell(detail::control::suspend);
+  }
+  template <class... Es>
+  void resume(const ref<Es...>& x) {
+    if (detail::cell* c = detail_ref::get(x)) c->tell(detail::control::resume);
   }
 
  private:
   void nobody(const event_type& event) noexcept;
   static result<void> refused(detail::cell& to, detail::node* event, detail::lane::outcome why);
-  static result<void> wait_for_room(detail::cell* to, std::chrono::milliseconds deadline);
+  static result<void> credit(detail::cell* to, std::chrono::milliseconds deadline, bool overtake);
 
   system* system_;
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <coppice/actors/caf/deterministic_scheduler_private.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include <coppice/actors/caf/shell_private.hpp>
@@ -33,10 +35,13 @@ void deterministic_scheduler::advance(tick ms, std::uint64_t max_steps) {
     const tick before = home_.clock.now();
     tick next = until;
     if (const auto due = home_.clock.next()) next = std::min(next, std::max(*due, before));
-    if (next > before) {
-      home_.clock.set(next);
-      clock_.advance_time(std::chrono::milliseconds{next - before});
+    if (!clock_.schedule().empty()) {
+      const auto due = clock_.schedule().begin()->first - clock_.current_time;
+      const auto ms_left = std::chrono::ceil<std::chrono::milliseconds>(due).count();
+      next = std::clamp<tick>(before + ms_left, before, next);
     }
+    home_.clock.set(next);
+    clock_.advance_time(std::chrono::milliseconds{next - before});
     home_.clock.fire(next);
     if (next == until && ready_.empty()) return;
   }

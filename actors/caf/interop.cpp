@@ -20,6 +20,20 @@ void caf_bridge::add(converter c) {
   converters_.push_back(c);
 }
 
+namespace {
+
+/// A CAF actor has sent a one-way event as a request: it is told whether the event was taken.
+void confirm(cell& to, node* event, caf::mailbox_element& message) {
+  result<void> taken;
+  const auto outcome = to.push(event);
+  if (outcome != lane::outcome::put) taken = refuse_offer(to, event, outcome);
+  message.sender->enqueue(caf::strong_actor_ptr{control_block(to)}, message.mid.response_id(),
+                          taken ? caf::make_message() : caf::make_message(to_caf(taken.error())),
+                          nullptr);
+}
+
+}  // namespace
+
 void caf_bridge::deliver(cell& to, caf::mailbox_element_ptr message) {
   const auto& content = message->content();
   if (content.match_elements<caf::exit_msg>()) {
@@ -40,7 +54,10 @@ void caf_bridge::deliver(cell& to, caf::mailbox_element_ptr message) {
       if (!to.accepts(*c.event)) continue;
       node* x = c.take(to, *message);
       if (!x) continue;
-      to.send(x);
+      if (x->type->kind == node_kind::event && message->mid.is_request() && message->sender)
+        confirm(to, x, *message);
+      else
+        to.send(x);
       return;
     }
   }
@@ -69,6 +86,14 @@ exit_reason from_caf(const caf::error& why) {
   if (why == caf::exit_reason::kill) return exit_reason::kill();
   if (why == caf::exit_reason::user_shutdown) return exit_reason::shutdown();
   return exit_reason::failed("CAF: " + caf::to_string(why));
+}
+
+error answer_from_caf(const caf::error& why) {
+  errc code = errc::failed;
+  if (why == caf::sec::request_receiver_down) code = errc::crashed;
+  if (why == caf::sec::request_timeout) code = errc::timeout;
+  if (why == caf::sec::unexpected_message) code = errc::unknown_event;
+  return error{code, "CAF: " + caf::to_string(why)};
 }
 
 caf::error to_caf(const error& e) {

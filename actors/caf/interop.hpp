@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <shared_mutex>
+#include <stdexcept>
 #include <vector>
 
 #include <caf/actor.hpp>
@@ -46,6 +48,8 @@ class caf_bridge {
 
 caf::error to_caf(const exit_reason& why);
 exit_reason from_caf(const caf::error& why);
+/// What a failed request to a CAF actor means to the one who asked.
+error answer_from_caf(const caf::error& why);
 caf::error to_caf(const error& e);
 caf::actor_control_block* control_block(const cell& x) noexcept;
 caf::actor_system& caf_system_of(cell& x) noexcept;
@@ -85,9 +89,6 @@ node* take_from_caf(cell& to, caf::mailbox_element& m) {
       return x;
     }
   }
-  if (m.mid.is_request() && m.sender)
-    m.sender->enqueue(caf::strong_actor_ptr{control_block(to)}, m.mid.response_id(),
-                      caf::make_message(), nullptr);
   return new event_node<E>(std::move(event));
 }
 
@@ -116,9 +117,10 @@ caf::actor caf_handle(const ref<Es...>& x) {
       caf::strong_actor_ptr{detail::control_block(*detail_ref::get(x))});
 }
 
-/// A plain CAF actor as a child behind a stable address: it is spawned when the child starts and
-/// told to exit when it stops; its end is the end of the incarnation. Events are forwarded to it,
-/// requests with `request_deadline`.
+/// A plain CAF actor as a child behind a stable address: it is spawned when the child starts; its
+/// end is the end of the incarnation. A stop tells it to exit and waits for that within the
+/// shutdown deadline; past it, and when the child is killed, it is told to exit with `kill`.
+/// Events are forwarded to it, requests with `request_deadline`.
 template <class... Es>
 class caf_child : public actor<Es..., detail::caf_child_ended> {
  public:
@@ -129,13 +131,24 @@ class caf_child : public actor<Es..., detail::caf_child_ended> {
 
   void started() {
     child_ = spawn_(detail::caf_system_of(*this->cell_));
-    child_->attach_functor([me = detail::cell_ptr{this->cell_}](const caf::error& why) {
-      me->send(new detail::event_node<detail::caf_child_ended>({detail::from_caf(why)}));
+    if (!child_) throw std::logic_error{"the function of a caf_child has spawned no actor"};
+    // A notice, so that a full mailbox does not hide it and the next incarnation does not see it.
+    child_->attach_functor([me = detail::cell_ptr{this->cell_}, mine = this->incarnation(),
+                            ended = child_ended_](const caf::error& why) {
+      ended->store(true, std::memory_order_release);
+      auto* n = new detail::notice_node<detail::caf_child_ended>({detail::from_caf(why)}, mine);
+      if (me->push(n) != detail::lane::outcome::put) detail::destroy(n);
     });
   }
-  void stopping(const exit_reason&) {
+  task<> stopping(const exit_reason&) {
     caf::anon_send_exit(child_, caf::exit_reason::user_shutdown);
-    child_ = nullptr;
+    while (!child_ended_->load(std::memory_order_acquire)) {
+      auto a_while = this->pause(std::chrono::milliseconds{1});
+      co_await a_while;
+    }
+  }
+  ~caf_child() {
+    if (child_) caf::anon_send_exit(child_, caf::exit_reason::kill);
   }
 
   void on(const detail::caf_child_ended& e) { this->stop(e.reason); }
@@ -155,7 +168,7 @@ class caf_child : public actor<Es..., detail::caf_child_ended> {
           self->request(child, request_deadline, event)
               .then([shared](const reply& r) { shared->answer(r); },
                     [shared](const caf::error& e) {
-                      shared->answer(error{errc::failed, caf::to_string(e)});
+                      shared->answer(detail::answer_from_caf(e));
                     });
         });
   }
@@ -163,6 +176,7 @@ class caf_child : public actor<Es..., detail::caf_child_ended> {
  private:
   spawner spawn_;
   caf::actor child_;
+  std::shared_ptr<std::atomic<bool>> child_ended_ = std::make_shared<std::atomic<bool>>(false);
 };
 
 }  // namespace coppice

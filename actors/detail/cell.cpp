@@ -141,6 +141,7 @@ cell::cell(core& home, const actor_type& type, const factory_type& made_by,
       own_thread_(options.own_thread),
       ends_with_incarnation_(options.ends_with_incarnation),
       stop_wanted_(false),
+      suspended_(false),
       closing_(false) {}
 
 cell::~cell() {
@@ -174,6 +175,10 @@ bool cell::tell(control what, exit_reason why, cell* from) noexcept {
   if (push_system(c)) return true;
   destroy(c);
   return false;
+}
+
+void cell::probe(request* x) noexcept {
+  if (!push_system(x)) answer_failed(x, errc::gone, make_cause("the address has ended", path()));
 }
 
 void cell::start(bool drop_mailbox, std::uint32_t index) noexcept {
@@ -268,7 +273,7 @@ bool cell::run(std::uint32_t budget, std::uint32_t& handled) {
       return true;
     }
     node* x = nullptr;
-    const bool listens = state() == cell_state::running && !stop_wanted_;
+    const bool listens = state() == cell_state::running && !stop_wanted_ && !suspended_;
     if (listens && !turns_) {
       x = next_event();
     } else if (listens && type_->is_interleaved) {
@@ -693,6 +698,9 @@ void cell::handle_system() {
     node* next = x->next;
     if (x->type->kind == node_kind::reply) {
       on_reply(static_cast<request*>(x));
+    } else if (x->type->kind == node_kind::credit) {
+      x->type = &credit_node::as_reply;
+      answer(static_cast<request*>(x));
     } else {
       auto& c = *static_cast<control_node*>(x);
       on_control(c);
@@ -740,6 +748,8 @@ void cell::on_control(control_node& c) {
       drop_mailbox(dead_letter_reason::stopped);
       break;
     case control::wake: on_wake(now()); break;
+    case control::suspend: suspended_ = true; break;
+    case control::resume: suspended_ = false; break;
     case control::watch:
       if (s == cell_state::ended) {
         auto* n = new notice_node<ended>({path(), number(), incarnation(), c.reason, true},
@@ -811,6 +821,7 @@ void cell::make_incarnation(bool fresh_mailbox) {
   if (fresh_mailbox) drop_mailbox(dead_letter_reason::restarting);
   lane_.accept();
   stop_wanted_ = false;
+  suspended_ = false;
   closing_ = false;
   traps_.store(false, std::memory_order_relaxed);
   incarnation_.store(incarnation() + 1, std::memory_order_relaxed);
@@ -1015,6 +1026,11 @@ void cell::end(exit_reason why) noexcept {
       auto& c = *static_cast<control_node*>(x);
       if (c.what == control::watch) c.reason = why;
       if (c.what == control::watch || c.what == control::link) on_control(c);
+    } else if (x->type->kind == node_kind::credit) {
+      answer_failed(static_cast<request*>(x), errc::gone,
+                    make_cause("the address has ended", path()));
+      x = next;
+      continue;
     }
     destroy(x);
     x = next;

@@ -92,6 +92,8 @@ enum class control : std::uint8_t {
   end,      ///< the address ends for ever
   hold,     ///< it stays stopped: refuse events with `stopped`
   wake,     ///< a deadline of the cell may have passed
+  suspend,  ///< handle no events until `resume`
+  resume,
   watch,
   unwatch,
   link,
@@ -199,6 +201,8 @@ class cell {
   bool tell(control what, exit_reason why = {}, cell* from = nullptr) noexcept;
   /// `index`: what the parent calls it in the reports that follow.
   void start(bool drop_mailbox, std::uint32_t index = 0) noexcept;
+  /// Answers `x`, a credit, ahead of all events.
+  void probe(request* x) noexcept;
   /// `until`: when the deadline passes the incarnation is destroyed without `stopping`.
   void stop(exit_reason why, tick until) noexcept;
   void kill(exit_reason why) noexcept;
@@ -346,6 +350,7 @@ class cell {
   bool own_thread_ : 1;
   bool ends_with_incarnation_ : 1;
   bool stop_wanted_ : 1;   ///< the incarnation ends when its turns have ended
+  bool suspended_ : 1;     ///< from outside; events wait until `resume`
   bool closing_ : 1;  ///< `stopping` runs, or has run
 };
 

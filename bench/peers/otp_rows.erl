@@ -1,0 +1,182 @@
+%% SPDX-License-Identifier: BSD-3-Clause
+
+%% The rows on Erlang/OTP: plain processes where the row is about messages, gen_server and
+%% supervisor where it is about calls and supervision.
+%% Usage: erl -noshell -s otp_rows main -extra ROW
+-module(otp_rows).
+-behaviour(supervisor).
+
+-export([main/0]).
+-export([init/1, start_worker/1, handle_call/3, handle_cast/2]).
+
+rows() ->
+    [{"ping_pong", fun ping_pong/0},
+     {"ask", fun ask/0},
+     {"fan_in_4", fun fan_in_4/0},
+     {"ring", fun ring/0},
+     {"bytes", fun bytes/0},
+     {"restart_1", fun restart_1/0}].
+
+main() ->
+    %% Crash reports would be measured instead of restarts.
+    logger:set_primary_config(level, none),
+    erlang:halt(main(init:get_plain_arguments())).
+
+main(["--list"]) ->
+    [io:format("~s~n", [Name]) || {Name, _} <- rows()],
+    0;
+main(["--version"]) ->
+    io:format("Erlang/OTP ~s (erts ~s)~n",
+              [erlang:system_info(otp_release), erlang:system_info(version)]),
+    0;
+main([Name]) ->
+    case lists:keyfind(Name, 1, rows()) of
+        {_, Run} ->
+            {_, Monitor} = spawn_monitor(Run),
+            receive
+                {'DOWN', Monitor, _, _, normal} -> 0;
+                {'DOWN', Monitor, _, _, Why} ->
+                    io:format(standard_error, "~s failed: ~p~n", [Name, Why]),
+                    1
+            end;
+        false -> usage()
+    end;
+main(_) -> usage().
+
+usage() ->
+    io:format(standard_error, "usage: otp_rows ROW | --list | --version~n", []),
+    2.
+
+report(Name, Value, Unit) -> io:format("~s ~.2f ~s~n", [Name, float(Value), Unit]).
+
+now_us() -> erlang:monotonic_time(microsecond).
+
+per_second(Count, Since) -> Count * 1.0e6 / (now_us() - Since).
+
+%% One field of /proc/self/status that is given in kB.
+status_bytes(Field) ->
+    {ok, Status} = file:read_file("/proc/self/status"),
+    [KiB] = [Value || Line <- string:lexemes(Status, "\n"),
+                      [Name, Value | _] <- [string:lexemes(Line, " \t")],
+                      Name =:= list_to_binary(Field)],
+    binary_to_integer(KiB) * 1024.
+
+%% ---- ping_pong, ring
+
+ping_pong() -> report("ping_pong", hops_per_second(2, 2 * 1000000), "msgs/s").
+
+ring() -> report("ring", hops_per_second(100, 1000000), "hops/s").
+
+hops_per_second(Actors, Hops) ->
+    Me = self(),
+    Hoppers = [First | Rest] = [spawn_link(fun() -> hopper(none, Me) end)
+                                || _ <- lists:seq(1, Actors)],
+    lists:zipwith(fun(Pid, Next) -> Pid ! {next, Next} end, Hoppers, Rest ++ [First]),
+    %% One round outside the measurement: every process knows its neighbour afterwards.
+    First ! Actors,
+    receive done -> ok end,
+    Start = now_us(),
+    First ! Hops,
+    receive done -> ok end,
+    per_second(Hops, Start).
+
+hopper(Next, Owner) ->
+    receive
+        {next, Pid} -> hopper(Pid, Owner);
+        0 -> Owner ! done, hopper(Next, Owner);
+        Left -> Next ! Left - 1, hopper(Next, Owner)
+    end.
+
+%% ---- ask
+
+ask() ->
+    {ok, Echo} = gen_server:start_link(?MODULE, echo, []),
+    Count = 1000000,
+    Start = now_us(),
+    ask(Echo, Count),
+    report("ask", per_second(Count, Start), "asks/s").
+
+ask(_, 0) -> ok;
+ask(Echo, Left) -> Left = gen_server:call(Echo, Left), ask(Echo, Left - 1).
+
+%% ---- fan_in_4
+
+fan_in_4() ->
+    Me = self(),
+    Events = 5000000,
+    %% The default queue on the heap is slower here.
+    Counter = spawn_opt(fun() -> count(Events, Me) end, [link, {message_queue_data, off_heap}]),
+    Senders = [spawn_link(fun() -> receive go -> produce(Counter, Events div 4) end end)
+               || _ <- lists:seq(1, 4)],
+    Before = status_bytes("VmRSS:"),
+    Start = now_us(),
+    [Sender ! go || Sender <- Senders],
+    receive done -> ok end,
+    report("fan_in_4", per_second(Events, Start), "events/s"),
+    report("fan_in_4_rss", (status_bytes("VmHWM:") - Before) / 1048576, "MiB").
+
+count(0, Owner) -> Owner ! done;
+count(Left, Owner) -> receive _ -> count(Left - 1, Owner) end.
+
+produce(_, 0) -> ok;
+produce(To, Left) -> To ! Left, produce(To, Left - 1).
+
+%% ---- bytes
+
+bytes() ->
+    Count = 100000,
+    {ok, Supervisor} = supervisor:start_link(?MODULE, {children, [], none}),
+    start_children(Supervisor, 1, 1000),
+    Before = status_bytes("VmRSS:"),
+    start_children(Supervisor, 1001, 1000 + Count),
+    report("bytes", (status_bytes("VmRSS:") - Before) / Count, "bytes").
+
+start_children(Supervisor, First, Last) ->
+    lists:foreach(fun(Number) ->
+                      {ok, _} = supervisor:start_child(Supervisor, child_spec(Number, none))
+                  end,
+                  lists:seq(First, Last)),
+    %% What the starts left behind is not a child's cost.
+    erlang:garbage_collect(Supervisor),
+    erlang:garbage_collect().
+
+%% A binary of 12 characters: a string would take 192 bytes.
+child_id(Number) -> iolist_to_binary(io_lib:format("child-~6..0b", [Number])).
+
+child_spec(Number, Tester) ->
+    #{id => child_id(Number), start => {?MODULE, start_worker, [Tester]}, restart => permanent}.
+
+%% ---- restart_1
+
+%% A supervisor walks its history of restarts at each restart; fresh ones keep that short.
+restart_1() ->
+    Crashes = 100,
+    Rates = [begin
+                 {ok, Supervisor} = supervisor:start_link(?MODULE, {children, [0], self()}),
+                 Start = now_us(),
+                 crash_children(Crashes),
+                 Rate = per_second(Crashes, Start),
+                 gen_server:stop(Supervisor),
+                 Rate
+             end || _ <- lists:seq(1, 20)],
+    report("restart_1", lists:nth(10, lists:sort(Rates)), "restarts/s").
+
+crash_children(0) -> receive {ready, _} -> ok end;
+crash_children(Left) ->
+    receive {ready, Pid} -> gen_server:cast(Pid, crash) end,
+    crash_children(Left - 1).
+
+%% ---- callbacks: supervisor, worker and echo
+
+init({children, Numbers, Tester}) ->
+    {ok, {#{strategy => one_for_one, intensity => 1000000000, period => 1},
+          [child_spec(Number, Tester) || Number <- Numbers]}};
+init({worker, none}) -> {ok, none};
+init({worker, Tester}) -> Tester ! {ready, self()}, {ok, none};
+init(echo) -> {ok, none}.
+
+start_worker(Tester) -> gen_server:start_link(?MODULE, {worker, Tester}, []).
+
+handle_call(Number, _, State) -> {reply, Number, State}.
+
+handle_cast(crash, _) -> exit(boom).

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include "events.hpp"
+
+namespace shop {
+
+/// Where the five workers are. A worker that is restarted keeps its address, so that these are
+/// filled in once, when the supervisor of the stages starts.
+struct stages {
+  coppice::ref<look_at> intake;
+  coppice::ref<reserve> inventory;
+  coppice::ref<charge> payment;
+  coppice::ref<ship, was_shipped> shipping;
+  coppice::ref<enter, count_up> audit;
+};
+
+}  // namespace shop
