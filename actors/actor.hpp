@@ -68,8 +68,6 @@ class actor_base {
   template <class E, class... Es>
   asked<E> ask(const ref<Es...>& to, E event, milliseconds deadline) {
     detail::check_accepts<ref<Es...>, E>();
-    static_assert(detail::request_event<E>,
-                  "coppice: only a request can be asked: give the event a `using reply = ...;`");
     return asked<E>{*cell_, detail_ref::get(to), std::move(event), deadline.count()};
   }
 
@@ -161,11 +159,14 @@ class actor : public actor_base {
   /// Delivers a copy of `event` every `period`; what falls due while one waits is left out.
   template <class E>
   timer send_every(milliseconds period, E event) {
-    return arm({}, period, period, std::move(event), &detail::event_node<E>::copy);
+    return send_every({}, period, std::move(event));
   }
   template <class E>
   timer send_every(std::string_view name, milliseconds period, E event) {
-    return arm(name, period, period, std::move(event), &detail::event_node<E>::copy);
+    static_assert(std::is_copy_constructible_v<E>,
+                  "coppice: a periodic timer's event is copied each period; this one cannot be");
+    if constexpr (std::is_copy_constructible_v<E>)
+      return arm(name, period, period, std::move(event), &detail::event_node<E>::copy);
   }
 
   template <class... Rs>
@@ -355,9 +356,17 @@ constexpr actor_type describe() {
   t.dispatch = &table::template dispatch<T>;
   t.accepts = &table::accepts;
   t.is_interleaved = table::any_interleaved ? &table::is_interleaved : nullptr;
-  if constexpr (requires(T& o) { o.started(); }) t.started = &call_started<T>;
-  if constexpr (requires(T& o, const exit_reason& why) { o.stopping(why); })
+  if constexpr (requires(T& o) { o.started(); }) {
+    static_assert(one_of<decltype(std::declval<T&>().started()), void, task<>>,
+                  "coppice: `started` returns nothing or task<>");
+    t.started = &call_started<T>;
+  }
+  if constexpr (requires(T& o, const exit_reason& why) { o.stopping(why); }) {
+    using returned = decltype(std::declval<T&>().stopping(std::declval<const exit_reason&>()));
+    static_assert(one_of<returned, void, task<>>,
+                  "coppice: `stopping` returns nothing or task<>");
     t.stopping = &call_stopping<T>;
+  }
   if constexpr (requires(T& o, control_node& report) { o.child_report(report); })
     t.child_report = [](void* object, control_node& report) {
       static_cast<T*>(object)->child_report(report);

@@ -30,7 +30,7 @@ struct continuation final : waiting {
   }
   ~continuation() { drop_answer(*this); }
 
-  static result<typename E::reply> take_answer(waiting& w) {
+  static result<reply_of<E>> take_answer(waiting& w) {
     if (!w.answer) return error{errc::timeout, "no answer within the deadline"};
     std::unique_ptr<request_node<E>> r{
         static_cast<request_node<E>*>(std::exchange(w.answer, nullptr))};
@@ -47,7 +47,7 @@ struct continuation final : waiting {
 template <class E>
 class [[nodiscard]] asked : private detail::waiting {
  public:
-  using reply = typename E::reply;
+  using reply = detail::reply_of<E>;
 
   asked(asked&&) = delete;
   ~asked() { detail::drop_answer(*this); }

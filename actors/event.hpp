@@ -44,6 +44,19 @@ template <class E>
 concept request_event = requires { typename E::reply; };
 
 template <class E>
+struct reply_to {
+  static_assert(request_event<E>,
+                "coppice: only a request can be asked: give the event a `using reply = ...;`");
+  struct type {};
+};
+template <request_event E>
+struct reply_to<E> {
+  using type = typename E::reply;
+};
+template <class E>
+using reply_of = typename reply_to<E>::type;
+
+template <class E>
 struct any_base_of {
   template <class B>
     requires(std::is_base_of_v<B, E> && !std::is_same_v<B, E>)
@@ -53,6 +66,27 @@ struct stranger {};
 /// A first field that takes anything, a `std::any` say, is no base.
 template <class E>
 concept has_base = requires { E{any_base_of<E>{}}; } && !requires { E{stranger{}}; };
+
+struct any_value {
+  template <class T>
+  operator T() const;
+};
+template <std::size_t>
+using any_at = any_value;
+
+/// Whether two values in braces can stand behind those `Before`, with `After` more to come. Only
+/// a C array takes them where no further value fits in for each of its other elements.
+template <class E, std::size_t... Before, std::size_t... After>
+constexpr bool takes_pair(std::index_sequence<Before...>, std::index_sequence<After...>) {
+  return requires { E{any_at<Before>{}..., {any_value{}, any_value{}}, any_at<After>{}...}; };
+}
+template <class E, std::size_t... I>
+constexpr bool no_arrays(std::index_sequence<I...>) {
+  return (!(takes_pair<E>(std::make_index_sequence<I>{}, std::index_sequence<>{}) &&
+            !takes_pair<E>(std::make_index_sequence<I>{},
+                           std::make_index_sequence<sizeof...(I) - I - 1>{})) &&
+          ...);
+}
 
 template <class E, std::size_t... I>
 constexpr bool no_pointers(std::index_sequence<I...>) {
@@ -74,10 +108,13 @@ consteval bool checked_event() {
   static_assert(std::is_nothrow_move_constructible_v<E> && std::is_nothrow_destructible_v<E>,
                 "coppice: an event must move and be destroyed without throwing");
   if constexpr (std::is_aggregate_v<E> && !has_base<E> && !std::is_polymorphic_v<E>) {
-    static_assert(
-        no_pointers<E>(std::make_index_sequence<boost::pfr::tuple_size_v<E>>{}),
-        "coppice: an event holds no pointers: the one who reads it may run after the pointee "
-        "is gone; send a value, a shared_ptr or a ref");
+    using fields = std::make_index_sequence<boost::pfr::tuple_size_v<E>>;
+    static_assert(no_arrays<E>(fields{}), "coppice: an event has no C array: use std::array");
+    if constexpr (no_arrays<E>(fields{}))
+      static_assert(
+          no_pointers<E>(fields{}),
+          "coppice: an event holds no pointers: the one who reads it may run after the pointee "
+          "is gone; send a value, a shared_ptr or a ref");
   }
   if constexpr (request_event<E>) {
     static_assert(std::is_class_v<typename E::reply>,
@@ -90,7 +127,7 @@ consteval bool checked_event() {
 
 template <class E>
 constexpr std::string_view wire_name() {
-  if constexpr (requires { { E::name } -> std::convertible_to<std::string_view>; })
+  if constexpr (requires { { *&E::name } -> std::convertible_to<std::string_view>; })
     return E::name;
   else
     return {};

@@ -62,11 +62,9 @@ class outside {
 
   /// Asks and blocks the calling thread until the answer, or the deadline.
   template <class E, class... Es>
-  result<typename E::reply> ask(const ref<Es...>& to, E event,
+  result<detail::reply_of<E>> ask(const ref<Es...>& to, E event,
                                 std::chrono::milliseconds deadline) {
     detail::check_accepts<ref<Es...>, E>();
-    static_assert(detail::request_event<E>,
-                  "coppice: only a request can be asked: give the event a `using reply = ...;`");
     using node = detail::request_node<E>;
     detail::outside_wait wait;
     detail::request* x = wait.ask(detail_ref::get(to), new node(std::move(event)),

@@ -66,13 +66,20 @@ struct promise_base : frame {
   }
 };
 
+/// What a coroutine function makes first. Not the task itself: that one cannot be moved, and
+/// clang 14 moves it.
+template <class Promise>
+struct fresh {
+  Promise* promise;
+};
+
 }  // namespace detail
 
 template <class T = void>
 class [[nodiscard]] task {
  public:
   struct promise_type : detail::promise_base {
-    task get_return_object() noexcept { return task{*this}; }
+    detail::fresh<promise_type> get_return_object() noexcept { return {this}; }
     template <class U = T>
     void return_value(U&& v) {
       value.emplace(std::forward<U>(v));
@@ -80,6 +87,10 @@ class [[nodiscard]] task {
     std::optional<T> value;
   };
 
+  task(detail::fresh<promise_type> made) noexcept : frame_(made.promise) {
+    made.promise->handle = std::coroutine_handle<promise_type>::from_promise(*made.promise);
+    made.promise->owner = &frame_;
+  }
   task(task&&) = delete;
   ~task() {
     if (frame_) detail::frame::destroy(frame_);
@@ -108,10 +119,6 @@ class [[nodiscard]] task {
     }
   };
 
-  explicit task(promise_type& p) noexcept : frame_(&p) {
-    p.handle = std::coroutine_handle<promise_type>::from_promise(p);
-    p.owner = &frame_;
-  }
   static promise_type& promise_of(detail::frame& f) { return static_cast<promise_type&>(f); }
 
   detail::frame* frame_;
@@ -121,10 +128,14 @@ template <>
 class [[nodiscard]] task<void> {
  public:
   struct promise_type : detail::promise_base {
-    task get_return_object() noexcept { return task{*this}; }
+    detail::fresh<promise_type> get_return_object() noexcept { return {this}; }
     void return_void() const noexcept {}
   };
 
+  task(detail::fresh<promise_type> made) noexcept : frame_(made.promise) {
+    made.promise->handle = std::coroutine_handle<promise_type>::from_promise(*made.promise);
+    made.promise->owner = &frame_;
+  }
   task(task&&) = delete;
   ~task() {
     if (frame_) detail::frame::destroy(frame_);
@@ -149,11 +160,6 @@ class [[nodiscard]] task<void> {
       if (awaited->frame_->failure) std::rethrow_exception(awaited->frame_->failure);
     }
   };
-
-  explicit task(promise_type& p) noexcept : frame_(&p) {
-    p.handle = std::coroutine_handle<promise_type>::from_promise(p);
-    p.owner = &frame_;
-  }
 
   detail::frame* frame_;
 };

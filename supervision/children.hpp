@@ -56,7 +56,8 @@ class children {
   /// All options at once.
   supervisor_spec& spec() noexcept { return spec_; }
 
-  /// Adds a child and gives out its address. Throws `bad_result` on a wrong or duplicate spec,
+  /// Adds a child and gives out its address. An address that is taken over from before a restart
+  /// of this supervisor keeps its mailbox's capacity and overflow policy. Throws `bad_result` on a wrong or duplicate spec,
   /// which fails the supervisor's start.
   template <class T, class... As>
   typename T::address add(const child_spec& spec, As&&... arguments) {

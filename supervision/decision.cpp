@@ -187,7 +187,7 @@ decision::trouble& decision::trouble_of(record& r) {
   return troubles_[r.trouble];
 }
 
-void decision::remove(child_index child, actions& out) {
+void decision::remove(child_index child, exit_reason last, actions& out) {
   record& r = children_[child];
   set(r, child_state::removed);
   if (r.trouble != none) {
@@ -199,7 +199,8 @@ void decision::remove(child_index child, actions& out) {
   (r.next == no_child ? last_ : children_[r.next].previous) = r.previous;
   free_children_.push_back(child);
   --size_;
-  out.push_back({.what = action::kind::remove, .child = child, .incarnation = r.incarnation});
+  out.push_back({.what = action::kind::remove, .child = child, .incarnation = r.incarnation,
+                 .reason = std::move(last)});
 }
 
 void decision::report(report_context about, child_index child, const exit_reason& reason,
@@ -320,7 +321,7 @@ void decision::is_down(child_index child, const exit_reason& reason, actions& ou
     report(report_context::shutdown_error, child, reason, out);
   set(r, child_state::stopped);
   finish_step(r);
-  if (up() && spec.restart == restart::temporary) remove(child, out);
+  if (up() && spec.restart == restart::temporary) remove(child, reason, out);
 }
 
 void decision::verdict_on(child_index child, const exit_reason& reason, time now,
@@ -330,7 +331,7 @@ void decision::verdict_on(child_index child, const exit_reason& reason, time now
   if (v.reported) report(report_context::child_terminated, child, reason, out);
   switch (v.then) {
     case verdict::next::restart: recover(child, reason, now, out); return;
-    case verdict::next::remove: remove(child, out); return;
+    case verdict::next::remove: remove(child, reason, out); return;
     case verdict::next::keep:
       trouble_of(r).last = reason;
       set(r, child_state::stopped);
@@ -438,7 +439,8 @@ bool decision::take(plan::step_id step, actions& out) {
     case child_state::stopped:
     case child_state::restarting:
       set(r, child_state::stopped);
-      if (up() && policy(r).restart == restart::temporary) remove(child, out);
+      if (up() && policy(r).restart == restart::temporary)
+        remove(child, exit_reason::shutdown(), out);
       return true;
     case child_state::starting:
     case child_state::running: stop_child(child, out); break;

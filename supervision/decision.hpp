@@ -56,7 +56,7 @@ struct action {
     stop,         ///< ask `child` to stop for `reason` within `after`; `which` none: no limit
     kill,         ///< kill `child`
     hold,         ///< `child` stays stopped: its address answers `stopped`
-    remove,       ///< `child`'s spec is dropped and its address ends for ever
+    remove,       ///< `child`'s spec is dropped and its address ends for ever: `reason`
     arm,          ///< set `child`'s deadline `which` to `after` from now
     cancel,       ///< forget `child`'s deadline; it may not be delivered any more
     retry_later,  ///< post `retry(child, incarnation)` to the tail of the shell's own mailbox
@@ -215,7 +215,7 @@ class decision {
   void arm(child_index child, deadline_kind which, time after, actions& out);
   void cancel(child_index child, actions& out);
   trouble& trouble_of(record& r);
-  void remove(child_index child, actions& out);
+  void remove(child_index child, exit_reason last, actions& out);
   void report(report_context about, child_index child, const exit_reason& reason,
               actions& out) const;
 

@@ -21,14 +21,16 @@ namespace {
 
 using supervisor_ref = ref<detail::list_children>;
 
-/// Asks on from `node` downwards. Stops asking when the time is up.
+/// Asks on from `node` downwards. Stops asking when the time is up. One that starts or stops
+/// would answer only afterwards, so it is not asked.
 void fill(outside& asker, tree_node& node, const supervisor_ref& from,
           std::chrono::steady_clock::time_point until) {
+  if (node.state != "running") return;
   const auto left = std::chrono::duration_cast<milliseconds>(
       until - std::chrono::steady_clock::now());
   auto rows = asker.ask(from, detail::list_children{}, std::max(left, milliseconds{0}));
   if (!rows) {
-    if (node.state == "running") node.state = "no answer";
+    node.state = "no answer";
     return;
   }
   node.kind = std::move(rows->kind);
@@ -54,7 +56,7 @@ supervised_tree::~supervised_tree() = default;
 result<void> supervised_tree::wait_until_up(milliseconds deadline) {
   detail::supervision_scope& s = *impl_->scope;
   std::unique_lock lock{s.guard};
-  s.changed.wait_for(lock, deadline, [&s] { return s.up || s.ended; });
+  s.changed.wait_for(lock, deadline, [&s] { return s.up || s.settled; });
   if (s.ended) return error{errc::failed, s.ended->text(), {}, nullptr};
   if (s.up) return {};
   return error{errc::timeout, "the tree has not started within the deadline", impl_->root.path()};
@@ -73,8 +75,8 @@ std::optional<exit_reason> supervised_tree::ended() const {
 std::optional<exit_reason> supervised_tree::wait_until_ended(milliseconds deadline) {
   detail::supervision_scope& s = *impl_->scope;
   std::unique_lock lock{s.guard};
-  s.changed.wait_for(lock, deadline, [&s] { return s.ended.has_value(); });
-  return s.ended;
+  s.changed.wait_for(lock, deadline, [&s] { return s.settled; });
+  return s.settled ? s.ended : std::nullopt;
 }
 
 void supervised_tree::request_stop(exit_reason why) {

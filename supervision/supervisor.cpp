@@ -29,12 +29,23 @@ void supervision_scope::root_has_ended(const exit_reason& why) {
     std::lock_guard lock{guard};
     if (ended) return;
     ended = why;
-    changed.notify_all();
   }
   if (watch) watch->on_end(why);
+  // Only now: whoever has waited for the end may destroy the observer.
+  std::lock_guard lock{guard};
+  settled = true;
+  changed.notify_all();
 }
 
 // ---- addresses --------------------------------------------------------------------------------
+
+void address_book::hold(std::uint32_t index) {
+  const slot& s = slots[index];
+  if (!s.cell) return;
+  if (s.below)
+    for (std::uint32_t i = 0; i < s.below->slots.size(); ++i) s.below->hold(i);
+  s.cell->tell(control::hold);
+}
 
 void address_book::end(std::uint32_t index, const exit_reason& why) {
   slot& s = slots[index];
@@ -46,8 +57,11 @@ void address_book::end(std::uint32_t index, const exit_reason& why) {
 }
 
 void address_book::end_all(const exit_reason& why) {
-  for (slot& s : former)
-    if (s.cell) s.cell->tell(control::end, why);
+  for (slot& s : former) {
+    if (!s.cell) continue;
+    if (s.below) s.below->end_all(why);
+    s.cell->tell(control::end, why);
+  }
   former.clear();
   for (std::size_t i = slots.size(); i-- > 0;) end(static_cast<std::uint32_t>(i), why);
 }
@@ -150,7 +164,8 @@ milliseconds supervisor::now() const noexcept { return milliseconds{cell_->now()
 
 void supervisor::build() {
   detail::address_book& book = *book_;
-  book.former = std::exchange(book.slots, {});
+  // What a builder that threw has left behind in `former` stays to be taken over, or ended.
+  for (auto& s : std::exchange(book.slots, {})) book.former.push_back(std::move(s));
   std::erase_if(book.former, [](const auto& s) { return !s.cell; });
   book.ids = {};
   book.former_ids = {};
@@ -190,6 +205,10 @@ task<> supervisor::started() {
   } catch (const std::exception& e) {
     failed_start_ = exit_reason{exit_reason::kind::start_failed,
                                 make_cause(std::string{"the builder threw: "} + e.what(), path(),
+                                           incarnation())};
+  } catch (...) {
+    failed_start_ = exit_reason{exit_reason::kind::start_failed,
+                                make_cause("the builder threw what is no std::exception", path(),
                                            incarnation())};
   }
   if (!failed_start_) {
@@ -284,7 +303,7 @@ void supervisor::carry_out(action& a) {
     case action::kind::start: cell_of(a.child).start(a.drop_mailbox, a.child); break;
     case action::kind::stop: cell_of(a.child).stop(std::move(a.reason), 0); break;
     case action::kind::kill: cell_of(a.child).kill(exit_reason::killed()); break;
-    case action::kind::hold: cell_of(a.child).tell(detail::control::hold); break;
+    case action::kind::hold: book_->hold(a.child); break;
     case action::kind::remove: book_->end(a.child, a.reason); break;
     case action::kind::arm: arm(a); break;
     case action::kind::cancel: break;  // the decision is asked again before a deadline counts

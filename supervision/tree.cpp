@@ -27,25 +27,52 @@ void append_text(const tree_node& n, int depth, std::string& out) {
   line += numbers;
   line += "  (" + n.kind + ')';
   out += line + '\n';
-  if (!n.last_reason.empty())
-    out += std::string(static_cast<std::size_t>(depth) * 2 + 2, ' ') + "last: " + n.last_reason +
-           '\n';
+  if (!n.last_reason.empty()) {
+    std::string reason = n.last_reason;
+    std::replace(reason.begin(), reason.end(), '\n', ' ');  // one line an actor, whatever it says
+    out += std::string(static_cast<std::size_t>(depth) * 2 + 2, ' ') + "last: " + reason + '\n';
+  }
   for (const tree_node& child : n.children) append_text(child, depth + 1, out);
 }
 
+/// How many bytes of `text` are its first character in UTF-8 (RFC 3629); 0: there is none.
+std::size_t first_character(std::string_view text) {
+  const auto byte = [text](std::size_t i) -> unsigned {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
+  };
+  const unsigned first = byte(0), second = byte(1);
+  std::size_t size = 0;
+  if (first < 0x80) size = 1;
+  if (first >= 0xc2 && first <= 0xdf) size = 2;
+  if (first >= 0xe0 && first <= 0xef) size = 3;
+  if (first >= 0xf0 && first <= 0xf4) size = 4;
+  for (std::size_t i = 1; i < size; ++i)
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  const bool longer_than_need_be =
+      (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
+  const bool no_character = (first == 0xed && second > 0x9f) || (first == 0xf4 && second > 0x8f);
+  return longer_than_need_be || no_character ? 0 : size;
+}
+
+/// A reason holds what an exception said, which may be no UTF-8 at all; JSON has to be.
 void append_string(std::string_view text, std::string& out) {
   out += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
+  while (!text.empty()) {
+    const std::size_t size = first_character(text);
+    const char c = text.front();
+    if (size == 0) {
+      out += "\\ufffd";
+    } else if (c == '"' || c == '\\') {
       out += '\\';
       out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
+    } else if (size == 1 && static_cast<unsigned char>(c) < 0x20) {
       char escape[8];
       std::snprintf(escape, sizeof escape, "\\u%04x", static_cast<unsigned>(c));
       out += escape;
     } else {
-      out += c;
+      out += text.substr(0, size);
     }
+    text.remove_prefix(std::max<std::size_t>(size, 1));
   }
   out += '"';
 }

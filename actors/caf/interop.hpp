@@ -164,13 +164,15 @@ class caf_child : public actor<Es..., detail::caf_child_ended> {
     using reply = typename E::reply;
     auto shared = std::make_shared<reply_slot<reply>>(std::move(slot));
     detail::caf_system_of(*this->cell_)
-        .spawn([child = child_, event, shared](caf::event_based_actor* self) {
-          self->request(child, request_deadline, event)
-              .then([shared](const reply& r) { shared->answer(r); },
-                    [shared](const caf::error& e) {
-                      shared->answer(detail::answer_from_caf(e));
-                    });
-        });
+        .spawn(
+            [event, shared](caf::event_based_actor* self, const caf::actor& child) {
+              self->request(child, request_deadline, event)
+                  .then([shared](const reply& r) { shared->answer(r); },
+                        [shared](const caf::error& e) {
+                          shared->answer(detail::answer_from_caf(e));
+                        });
+            },
+            child_);
   }
 
  private:

@@ -78,7 +78,15 @@ class scheduler::worker final : public caf::execution_unit {
 
   /// Of the running job: the newcomer runs next, the one before goes to the ring.
   void exec_later(caf::resumable* job) override {
-    if (caf::resumable* displaced = queue.put_next(job)) share(displaced);
+    if (caf::resumable* displaced = queue.put_next(job)) {
+      // A single job in the ring is mostly run by this worker before another has woken up: `run`
+      // wakes one if not, or the watchdog if this job does not return.
+      const bool alone = queue.ring_empty();
+      if (!queue.push(displaced))
+        owner_.inject(displaced);
+      else if (!alone)
+        owner_.wake_one();
+    }
     if (owner_.clock_asleep_.load(std::memory_order_relaxed)) owner_.clock_parker_.wake();
   }
 
@@ -128,6 +136,10 @@ class scheduler::worker final : public caf::execution_unit {
         break;
       }
       epoch.store(epoch.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+      if (queue.ring_empty())
+        passed_over_ = 0;
+      else if (++passed_over_ > 1)
+        owner_.wake_one();
     }
     while (caf::resumable* job = queue.take_next()) owner_.inject(job);
     while (caf::resumable* job = queue.pop()) owner_.inject(job);
@@ -209,6 +221,7 @@ class scheduler::worker final : public caf::execution_unit {
   std::size_t id_;
   std::thread thread_;
   std::uint32_t streak_ = 0;
+  std::uint32_t passed_over_ = 0;    ///< jobs run while others waited in the ring
   std::uint32_t since_injected_ = 0;  ///< events handled
 };
 
@@ -232,7 +245,10 @@ class scheduler::own_thread final : public caf::execution_unit {
   }
 
   void exec_later(caf::resumable* job) override { owner_.inject(job); }
-  void wake() noexcept { park_.wake(); }
+  void wake() noexcept {
+    wanted_.store(true);
+    park_.wake();
+  }
   void quit() noexcept {
     quitting_.store(true);
     park_.wake();
@@ -245,8 +261,12 @@ class scheduler::own_thread final : public caf::execution_unit {
  private:
   void run() {
     for (;;) {
-      park_.wait(nullptr);
-      if (quitting_.load()) return;
+      // What was scheduled before the end is still run: it may be the cell's own end.
+      if (!wanted_.exchange(false)) {
+        if (quitting_.load()) return;
+        park_.wait(nullptr);
+        continue;
+      }
       for (bool again = true; again && !this_worker.cell_ended;) {
         std::uint32_t handled = 0;
         again = cell_->run(64, handled);
@@ -258,6 +278,7 @@ class scheduler::own_thread final : public caf::execution_unit {
   scheduler& owner_;
   cell_ptr cell_;  ///< its address, the key to this thread, is not used again while this lives
   parker park_;
+  std::atomic<bool> wanted_{false};
   std::atomic<bool> quitting_{false};
   std::thread thread_;
 };
@@ -471,6 +492,10 @@ bool scheduler::reserve_own_thread() {
 }
 
 void scheduler::run_on_own_thread(cell& x) {
+  if (stopping_.load()) {  // its thread may have gone; `stop` runs what is left
+    inject(&shell::of(x));
+    return;
+  }
   std::lock_guard lock{own_guard_};
   auto& thread = own_threads_[&x];
   if (!thread) thread = std::make_unique<own_thread>(*this, x);
@@ -523,9 +548,17 @@ void scheduler::stop() {
   if (!stuck_at_stop_) {
     // Only when all have been joined: a thief looks at every ring.
     for (std::size_t i = 0; i < n; ++i) delete workers_[i].exchange(nullptr);
-    for (caf::resumable* job : injected_)
-      if (!dynamic_cast<shell*>(job)) cleanup_and_release(job);
-    injected_.clear();
+    // A cell that has been told to end and has not come to it does so now, or it would leak. All
+    // actors without a supervisor have ended, so there is an end to this; the limit is for safety.
+    sleepers_.store(0);
+    for (int slices = 1'000'000; slices > 0 && !injected_.empty(); --slices) {
+      caf::resumable* job = injected_.front();
+      injected_.pop_front();
+      if (!dynamic_cast<shell*>(job))
+        cleanup_and_release(job);
+      else if (job->resume(nullptr, 1) == caf::resumable::resume_later)
+        injected_.push_back(job);
+    }
   }
   home_.clock.sleeping(true);
   home_.clock.rouse = nullptr;

@@ -53,8 +53,11 @@ cell_ptr cell_layout::make(core& home, caf::actor_system& caf_system, const acto
                            cell* parent, std::uint32_t index) {
   const factory_type& f = *made_by.type;
   const std::size_t align = std::max({f.align, type.align, alignof(std::max_align_t)});
-  auto* base = static_cast<std::byte*>(
-      std::aligned_alloc(align, up(id_at(f, type) + id.size(), align)));
+  // Not rounded up where malloc aligns well enough: each 16 bytes are 3 % of an idle cell.
+  const std::size_t size = id_at(f, type) + id.size();
+  auto* base = static_cast<std::byte*>(align == alignof(std::max_align_t)
+                                           ? std::malloc(size)
+                                           : std::aligned_alloc(align, up(size, align)));
   if (!base) throw std::bad_alloc{};
   caf::node_id node = caf_system.node();
   ::new (base) caf::actor_control_block(caf_system.next_actor_id(), node, &caf_system,

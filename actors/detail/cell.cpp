@@ -4,6 +4,7 @@
 #include <cxxabi.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <stdexcept>
@@ -20,6 +21,7 @@ namespace {
 constexpr std::uint16_t max_waiting = 1'000;      // pending asks, pauses and rooms of one actor
 constexpr std::size_t max_relations = 10'000;     // watches and links of one actor, each
 constexpr std::int64_t max_wait_ms = 7 * 86'400'000LL;
+constexpr std::uint8_t token_taken = 1, stop_asked = 2;  // the marks of an incarnation's token
 
 struct timer_node : node {
   static void* operator new(std::size_t n) { return allocate(n); }
@@ -192,23 +194,18 @@ void cell::stop(exit_reason why, tick until) noexcept {
   auto* c = new control_node{control::stop};
   c->reason = std::move(why);
   c->at = until;
-  if (!push_system(c)) {
-    destroy(c);
-    return;
-  }
-  if (!has_stop_token_.load(std::memory_order_acquire)) return;
-  std::stop_source source{std::nostopstate};
-  {
-    std::lock_guard lock{home().stop_guard};
-    const auto found = home().stop_sources.find(this);
-    if (found != home().stop_sources.end()) source = found->second;
-  }
-  source.request_stop();
+  raise_stop_token();
+  if (!push_system(c)) destroy(c);
 }
 
 void cell::kill(exit_reason why) noexcept {
+  raise_stop_token();
   tell(control::kill, std::move(why));
-  if (!has_stop_token_.load(std::memory_order_acquire)) return;
+}
+
+/// Before the control event, so that whoever handles that one knows that no mark comes later.
+void cell::raise_stop_token() noexcept {
+  if (!(stop_marks_.fetch_or(stop_asked, std::memory_order_acq_rel) & token_taken)) return;
   std::stop_source source{std::nostopstate};
   {
     std::lock_guard lock{home().stop_guard};
@@ -255,17 +252,19 @@ bool cell::run(std::uint32_t budget, std::uint32_t& handled) {
     explicit context(cell* x) noexcept : previous(std::exchange(this_worker.running, x)) {}
     ~context() { this_worker.running = previous; }
   } scope{this};
+  // The address has ended, in whatever was done last: nothing may look at the mailbox again.
+  const auto leave = [this] {
+    mark(nullptr);
+    this_worker.cell_ended = true;
+    release(this);
+    return false;
+  };
   mark(this);
   for (;;) {
     if (lane_.take_signal()) [[unlikely]] {
       handle_system();
       ++handled;
-      if (state() == cell_state::ended) {
-        mark(nullptr);
-        this_worker.cell_ended = true;
-        release(this);
-        return false;
-      }
+      if (state() == cell_state::ended) return leave();
       continue;
     }
     if (handled >= budget) {
@@ -292,6 +291,7 @@ bool cell::run(std::uint32_t budget, std::uint32_t& handled) {
     }
     ++handled;
     dispatch(x);
+    if (state() == cell_state::ended) [[unlikely]] return leave();
   }
 }
 
@@ -317,8 +317,10 @@ node* cell::next_interleaved() noexcept {
     while (chain) {
       node* x = std::exchange(chain, chain->next);
       x->next = nullptr;
-      const bool now_or_later = x->type->event && type_->is_interleaved(x->type->event);
-      (now_or_later ? e.interleaved : others).append(x);
+      const event_type* event = x->type->kind == node_kind::timer
+                                    ? e.timers.event_of(static_cast<timer_node*>(x)->key)
+                                    : x->type->event;
+      (event && type_->is_interleaved(event) ? e.interleaved : others).append(x);
     }
     held_first_ = others.first;
     held_last_ = others.last;
@@ -337,6 +339,7 @@ node* cell::next_interleaved() noexcept {
 void cell::append(node* first) noexcept {
   node_queue q{held_first_, held_last_};
   q.append(first);
+  if (extras_) extras_->partitioned = false;
   held_first_ = q.first;
   held_last_ = q.last;
 }
@@ -414,8 +417,11 @@ void cell::dispatch(node* x) {
   took outcome;
   try {
     outcome = type_->dispatch(object_, x, *this);
+  } catch (const std::exception& e) {  // a rethrow to look at it would cost as much as the throw
+    crash(reason_of(e));
+    return;
   } catch (...) {
-    crash(std::current_exception());
+    crash(reason_of(std::current_exception()));
     return;
   }
   in_hand_ = nullptr;
@@ -476,7 +482,7 @@ void cell::resume_turn(turn& t) {
     }
     turn_ = nullptr;
     if (f->failure) {
-      crash(f->failure);
+      crash(reason_of(f->failure));
       return;
     }
     if (t.finish) t.finish(t);
@@ -638,7 +644,7 @@ void cell::complete(waiting& w) {
     try {
       w.resume(w);
     } catch (...) {
-      crash(std::current_exception());
+      crash(reason_of(std::current_exception()));
     }
     if (stop_wanted_) stop_if_idle();
   }
@@ -664,7 +670,10 @@ void cell::on_wake(tick at) {
                                    : e.stop_reason);
       return;
     }
-    while (const auto key = e.timers.pop(at)) append(new timer_node{*key});
+    while (const auto key = e.timers.pop(at)) {
+      if (!lane_.empty()) append(lane_.take());  // a fired timer waits behind what is there
+      append(new timer_node{*key});
+    }
   }
   for (bool again = true; again;) {
     again = false;
@@ -727,14 +736,17 @@ void cell::on_control(control_node& c) {
       } else if (s == cell_state::starting) {
         die(std::move(c.reason));
       } else if (s == cell_state::down) {
+        stop_marks_.store(0, std::memory_order_relaxed);
         report(report_kind::ended, std::move(c.reason));
       }
       break;
     case control::kill:
-      if (alive)
+      if (alive) {
         die(std::move(c.reason));
-      else if (s == cell_state::down)
+      } else if (s == cell_state::down) {
+        stop_marks_.store(0, std::memory_order_relaxed);
         report(report_kind::ended, std::move(c.reason));
+      }
       break;
     case control::end:
       if (s == cell_state::ended) break;
@@ -752,8 +764,10 @@ void cell::on_control(control_node& c) {
     case control::resume: suspended_ = false; break;
     case control::watch:
       if (s == cell_state::ended) {
-        auto* n = new notice_node<ended>({path(), number(), incarnation(), c.reason, true},
-                                         c.incarnation);
+        auto* n = new notice_node<ended>(
+            {path(), number(), incarnation(),
+             exit_reason{exit_reason::kind::noproc, make_cause("the address had ended")}, true},
+            c.incarnation);
         if (c.from->push(n) != lane::outcome::put) destroy(n);
       } else {
         more().watchers.push_back({c.from, c.incarnation});
@@ -784,7 +798,7 @@ void cell::on_control(control_node& c) {
         try {
           type_->child_report(object_, c);
         } catch (...) {
-          crash(std::current_exception());
+          crash(reason_of(std::current_exception()));
         }
         if (stop_wanted_) stop_if_idle();
       }
@@ -819,7 +833,10 @@ void cell::on_signal(control_node& c) {
 
 void cell::make_incarnation(bool fresh_mailbox) {
   if (fresh_mailbox) drop_mailbox(dead_letter_reason::restarting);
-  lane_.accept();
+  if (!reject_while_restarting_ || incarnation() == 0)
+    lane_.accept();
+  else  // until the start is complete
+    lane_.refuse_restarting();
   stop_wanted_ = false;
   suspended_ = false;
   closing_ = false;
@@ -844,6 +861,7 @@ void cell::make_incarnation(bool fresh_mailbox) {
 
 void cell::start_completed() {
   state_.store(cell_state::running, std::memory_order_relaxed);
+  if (reject_while_restarting_) lane_.accept();
   report(report_kind::started, {});
   if (stop_wanted_) stop_if_idle();
 }
@@ -888,9 +906,7 @@ void cell::run_stopping() noexcept {
   if (!turns_ && state() == cell_state::stopping) finish(why);
 }
 
-void cell::crash(std::exception_ptr failure) noexcept {
-  exit_reason why = reason_of(failure);
-  failure = nullptr;
+void cell::crash(exit_reason why) noexcept {
   leave_turns();
   if (state() == cell_state::starting) {
     finish(exit_reason{exit_reason::kind::start_failed, why.why()});
@@ -921,6 +937,7 @@ void cell::die(exit_reason why) noexcept {
   if (!type_->killed || !object_) {
     finish(std::move(why));
   } else if (closing_) {
+    more().stop_reason = std::move(why);
     type_->killed(object_);
   } else {
     leave_turns();
@@ -935,7 +952,7 @@ void cell::finish(exit_reason why) noexcept {
   const bool was_starting = state() == cell_state::starting;
   closing_ = true;
   leave_turns();
-  if (has_stop_token_.exchange(false, std::memory_order_relaxed)) {
+  if (stop_marks_.exchange(0, std::memory_order_relaxed) & token_taken) {
     std::stop_source source{std::nostopstate};
     {
       std::lock_guard lock{home().stop_guard};
@@ -1024,7 +1041,6 @@ void cell::end(exit_reason why) noexcept {
     node* next = x->next;
     if (x->type->kind == node_kind::control) {
       auto& c = *static_cast<control_node*>(x);
-      if (c.what == control::watch) c.reason = why;
       if (c.what == control::watch || c.what == control::link) on_control(c);
     } else if (x->type->kind == node_kind::credit) {
       answer_failed(static_cast<request*>(x), errc::gone,
@@ -1058,26 +1074,40 @@ void cell::report(report_kind kind, exit_reason why) noexcept {
 }
 
 exit_reason cell::reason_of(const std::exception_ptr& failure) const noexcept {
-  const auto because = [this](std::string what, cause_ptr root = nullptr) {
-    return exit_reason{exit_reason::kind::crashed,
-                       make_cause(std::move(what), path(), incarnation(), std::move(root))};
-  };
   try {
     std::rethrow_exception(failure);
   } catch (const start_failure& e) {
     return e.why;
-  } catch (const bad_result& e) {
-    return because("an error was not handled: " + std::string{name(e.error().code())},
-                   e.error().why());
   } catch (const std::exception& e) {
-    int status = 0;
-    char* plain = abi::__cxa_demangle(typeid(e).name(), nullptr, nullptr, &status);
-    std::string text = plain ? plain : typeid(e).name();
-    std::free(plain);
-    return because(text.append(": ").append(e.what()));
+    return reason_of(e);
   } catch (...) {
-    return because("an exception that is no std::exception");
+    return crashed("an exception that is no std::exception", nullptr);
   }
+}
+
+/// A type's name for people. Crashes come in series: the last one is remembered.
+static const std::string& readable(const std::type_info& type) {
+  thread_local const std::type_info* last = nullptr;
+  thread_local std::string text;
+  if (last == &type) return text;
+  int status = 0;
+  char* plain = abi::__cxa_demangle(type.name(), nullptr, nullptr, &status);
+  text = plain ? plain : type.name();
+  std::free(plain);
+  last = &type;
+  return text;
+}
+
+exit_reason cell::reason_of(const std::exception& failure) const noexcept {
+  if (const auto* e = dynamic_cast<const bad_result*>(&failure))
+    return crashed("an error was not handled: " + std::string{name(e->error().code())},
+                   e->error().why());
+  return crashed(readable(typeid(failure)) + ": " + failure.what(), nullptr);
+}
+
+exit_reason cell::crashed(std::string what, cause_ptr root) const {
+  return exit_reason{exit_reason::kind::crashed,
+                     make_cause(std::move(what), path(), incarnation(), std::move(root))};
 }
 
 // ---- timers, watches, links ---------------------------------------------------------------
@@ -1170,9 +1200,15 @@ result<void> refuse_offer(cell& to, node* event, lane::outcome why) {
 }
 
 std::stop_token cell::stop_token() {
-  std::lock_guard lock{home().stop_guard};
-  has_stop_token_.store(true, std::memory_order_release);
-  return home().stop_sources[this].get_token();
+  std::stop_source source{std::nostopstate};
+  bool asked;
+  {
+    std::lock_guard lock{home().stop_guard};
+    source = home().stop_sources[this];
+    asked = stop_marks_.fetch_or(token_taken, std::memory_order_acq_rel) & stop_asked;
+  }
+  if (asked) source.request_stop();
+  return source.get_token();
 }
 
 }  // namespace coppice::detail

@@ -273,6 +273,7 @@ class cell {
   friend class coppice::system;
 
   void schedule() noexcept;
+  void raise_stop_token() noexcept;
   void refused(node* x, lane::outcome why) noexcept;
   void refused(request* x, lane::outcome why) noexcept;
   void drop(node* x, dead_letter_reason why) noexcept;
@@ -294,7 +295,7 @@ class cell {
   turn& add_turn(frame* root, turn_kind kind);
   void resume_turn(turn& t);
   void end_turn(turn& t) noexcept;
-  void crash(std::exception_ptr failure) noexcept;
+  void crash(exit_reason why) noexcept;
   void stop_now(exit_reason why, tick until) noexcept;
   void stop_if_idle() noexcept;
   void run_stopping() noexcept;
@@ -313,10 +314,12 @@ class cell {
   void next_wake();
   extras& more();
   exit_reason reason_of(const std::exception_ptr& failure) const noexcept;
+  exit_reason reason_of(const std::exception& failure) const noexcept;
+  exit_reason crashed(std::string what, cause_ptr root) const;
   bool would_deadlock(cell* to, const event_type& event, std::string& chain) const;
   void mark(cell* running) noexcept;
 
-  lane lane_;
+  [[no_unique_address]] lane lane_;           // what follows fits into its padding
   std::atomic<std::uint32_t> references_{1};  ///< one is its own, until it has ended
   system_list system_list_;
   core* home_;
@@ -344,7 +347,7 @@ class cell {
   std::uint8_t id_size_ = 0;
   std::atomic<cell_state> state_{cell_state::down};
   std::atomic<bool> traps_{false};
-  std::atomic<bool> has_stop_token_{false};
+  std::atomic<std::uint8_t> stop_marks_{0};  ///< a token was taken; a stop was asked for
   overflow policy_;
   bool reject_while_restarting_ : 1;
   bool own_thread_ : 1;

@@ -44,19 +44,20 @@ void watch_this_thread() { static thread_local cache_guard guard; }
 void* refill_blocks(std::size_t size_class) {
   watch_this_thread();
   block_cache& cache = block_caches[size_class];
-  cache.first = std::exchange(cache.spare, nullptr);
-  if (!cache.first) {
+  if (cache.spare) {
+    cache.first = std::exchange(cache.spare, nullptr);
+    cache.count = block_batch;
+  } else {
     depot& shared = depots()[size_class];
     std::lock_guard lock{shared.guard};
     if (!shared.batches.empty()) {
       cache.first = shared.batches.back();
       shared.batches.pop_back();
+      cache.count = 0;  // a dying thread's batch may be shorter than the others
+      for (free_block* block = cache.first; block; block = block->next) ++cache.count;
     }
   }
-  if (cache.first) {
-    cache.count = 0;  // a dying thread's batch may be shorter than the others
-    for (free_block* block = cache.first; block; block = block->next) ++cache.count;
-  } else {
+  if (!cache.first) {
     const std::size_t size = (size_class + 1) * block_step;
     auto* chunk = static_cast<std::byte*>(
         ::operator new(size * block_batch, std::align_val_t{block_step}));

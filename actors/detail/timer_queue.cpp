@@ -79,6 +79,11 @@ std::optional<timer_key> timer_queue::pop(tick now) {
   return std::nullopt;
 }
 
+const event_type* timer_queue::event_of(timer_key key) noexcept {
+  const slot* s = find(key);
+  return s && s->event ? s->event->type->event : nullptr;
+}
+
 node* timer_queue::deliver(timer_key key) {
   slot* s = find(key);
   if (!s || !s->fired) return nullptr;

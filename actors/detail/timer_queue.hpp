@@ -38,6 +38,9 @@ class timer_queue {
   /// The event of a fired timer, or null if it was cancelled meanwhile.
   node* deliver(timer_key key);
 
+  /// What a timer delivers; null if it was cancelled meanwhile.
+  const event_type* event_of(timer_key key) noexcept;
+
   std::size_t size() const noexcept { return live_; }
 
  private:

@@ -83,9 +83,6 @@ struct enter {
 
 // ---- progress ---------------------------------------------------------------------------------
 
-struct totals {
-  std::uint64_t shipped, refused, lost;
-};
 struct count_up {
   using reply = totals;
 };

@@ -5,13 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <stdexcept>
 #include <utility>
-#include <vector>
 
 namespace shop {
 
@@ -20,7 +19,6 @@ namespace {
 constexpr std::string_view names[] = {"shipped", "refused", "lost"};
 constexpr std::string_view before_line = "{\"line\":";
 constexpr std::string_view before_outcome = "\"outcome\":\"";
-constexpr std::size_t longest_record = 256;
 constexpr std::size_t block_bytes = 64 * 1024;
 
 /// Reads what `append` has written, and nothing else.
@@ -40,6 +38,17 @@ bool parse(std::string_view record, std::uint64_t& line, outcome& what) {
   return false;
 }
 
+/// The rest of a sentence; empty if nothing is wrong.
+std::string problem_with(int file) {
+  struct stat about {};
+  if (::fstat(file, &about) != 0) return std::string{": "} + std::strerror(errno);
+  if (!S_ISREG(about.st_mode))
+    return " is not a regular file: shipping could not read back what it has written";
+  if (about.st_size > 0)
+    return " has records of another run in it: move it away or name another";
+  return {};
+}
+
 }  // namespace
 
 ledger::ledger(std::string path, broken when_broken)
@@ -48,12 +57,10 @@ ledger::ledger(std::string path, broken when_broken)
       file_(::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644)) {
   if (file_ < 0)
     throw std::runtime_error("cannot write the ledger " + path_ + ": " + std::strerror(errno));
-  struct stat about {};
-  if (::fstat(file_, &about) == 0 && about.st_size > 0) {
-    ::close(file_);
-    throw std::runtime_error("the ledger " + path_ +
-                             " has records of another run in it: move it away or name another");
-  }
+  const std::string why = problem_with(file_);
+  if (why.empty()) return;
+  ::close(file_);
+  throw std::runtime_error("the ledger " + path_ + why);
 }
 
 ledger::~ledger() { ::close(file_); }
@@ -86,27 +93,43 @@ void ledger::append(std::uint64_t line, std::string_view order, outcome what,
   throw std::runtime_error(why);
 }
 
-void ledger::read_back(const std::function<void(std::uint64_t, outcome)>& f) const {
-  struct stat about {};
-  if (::fstat(file_, &about) != 0)
-    throw std::runtime_error("cannot read the ledger " + path_ + ": " + std::strerror(errno));
-  std::vector<char> block(block_bytes);
-  std::size_t kept = 0;  // of a record whose end is in the next block
-  for (off_t at = 0; at < about.st_size;) {
-    const ssize_t got = ::pread(file_, block.data() + kept, block.size() - kept, at);
+std::optional<outcome> ledger::find(std::uint64_t line) {
+  std::lock_guard lock{guard_};
+  read_on();
+  return line < ends_.size() ? ends_[line] : std::nullopt;
+}
+
+totals ledger::count() {
+  std::lock_guard lock{guard_};
+  read_on();
+  return totals_;
+}
+
+void ledger::read_on() {
+  std::array<char, block_bytes> block;
+  for (ssize_t got = block_bytes; got == block_bytes;) {
+    got = ::pread(file_, block.data(), block.size(), read_);
     if (got < 0)
       throw std::runtime_error("cannot read the ledger " + path_ + ": " + std::strerror(errno));
-    if (got == 0) break;
-    at += got;
-    std::string_view rest{block.data(), kept + static_cast<std::size_t>(got)};
+    std::string_view rest{block.data(), static_cast<std::size_t>(got)};
     for (auto end = rest.find('\n'); end != rest.npos; end = rest.find('\n')) {
-      std::uint64_t line = 0;
-      outcome what{};
-      if (parse(rest.substr(0, end), line, what)) f(line, what);
+      enter(rest.substr(0, end));
       rest.remove_prefix(end + 1);
+      read_ += static_cast<std::int64_t>(end) + 1;
     }
-    kept = std::min(rest.size(), longest_record);
-    std::copy_n(rest.data(), kept, block.data());
+  }
+}
+
+void ledger::enter(std::string_view record) {
+  std::uint64_t line = 0;
+  outcome what{};
+  if (!parse(record, line, what)) return;
+  if (line >= ends_.size()) ends_.resize(line + 1);
+  ends_[line] = what;
+  switch (what) {
+    case outcome::shipped: ++totals_.shipped; break;
+    case outcome::refused: ++totals_.refused; break;
+    case outcome::lost: ++totals_.lost; break;
   }
 }
 

@@ -55,8 +55,8 @@ int main(int argc, char** argv) {
     top.intensity(0, 5s);
 
     top.supervise("stages", [&at, ledger](coppice::children& stages) {
-      // One line in twenty crashes a worker, as fast as lines go through: some 10,000 a second.
-      // Twice that for 5 seconds is no plant any more but a worker that cannot work.
+      // One line in twenty crashes a worker, as fast as lines go through: 5,000 a second and more.
+      // Four times that for 5 seconds is no plant any more but a worker that cannot work.
       stages.intensity(100'000, 5s);
       at.audit = stages.add<shop::audit>("audit", ledger);
       at.shipping = stages.add<shop::shipping>("shipping", ledger);
@@ -75,8 +75,10 @@ int main(int argc, char** argv) {
           [give_up, end](const std::optional<std::string>& failure) {
             failure ? give_up(*failure) : end.stop(0);
           });
+      // When the shop is closed in order, no clerk has anything in hand. When the stages have given
+      // up, each waits for an answer that will not come, and they are stopped one by one.
       for (std::size_t i = 1; i <= clerks; ++i)
-        desk.add<shop::clerk>("clerk-" + std::to_string(i), at, reader);
+        desk.add<shop::clerk>({.id = "clerk-" + std::to_string(i), .shutdown = 100ms}, at, reader);
     });
   });
 }

@@ -6,24 +6,21 @@
 #include <coppice/actors/actor.hpp>
 
 #include <memory>
-#include <vector>
 
 namespace shop {
 
-/// Ships orders, and writes so to the ledger. What has been shipped it knows from there: a new
-/// incarnation reads back what earlier ones have written before it answers anything.
+/// Ships orders, and writes so to the ledger. What it has shipped it knows from there and nowhere
+/// else, so that a new incarnation knows what earlier ones have done.
 class shipping : public coppice::actor<ship, was_shipped> {
  public:
   explicit shipping(std::shared_ptr<ledger> to) : ledger_(std::move(to)) {}
-  void started();
   verdict on(const ship& s);
-  shipped_or_not on(const was_shipped& q) const;
+  shipped_or_not on(const was_shipped& q);
 
  private:
-  void remember(std::uint64_t line);
+  bool has_shipped(std::uint64_t line) { return ledger_->find(line) == outcome::shipped; }
 
   std::shared_ptr<ledger> ledger_;
-  std::vector<bool> shipped_;  ///< by line
 };
 
 }  // namespace shop

@@ -66,12 +66,13 @@ node_log::node_log(const node_options& options)
               detail::rate_limit{options.log.records_per_second},
               detail::rate_limit{options.log.records_per_second}} {}
 
-std::optional<std::uint64_t> node_log::admit(topic about) noexcept {
+std::optional<std::uint64_t> node_log::admit(topic about,
+                                             std::uint64_t already_left_out) noexcept {
   const auto now = std::chrono::duration_cast<milliseconds>(
       std::chrono::steady_clock::now().time_since_epoch());
   std::lock_guard lock{guard_};
-  const auto left_out = limits_[static_cast<std::size_t>(about)].admit(now);
-  if (!left_out) left_out_.fetch_add(1, std::memory_order_relaxed);
+  const auto left_out = limits_[static_cast<std::size_t>(about)].admit(now, already_left_out);
+  left_out_.fetch_add(already_left_out + (left_out ? 0 : 1), std::memory_order_relaxed);
   return left_out;
 }
 
@@ -127,9 +128,9 @@ void node_log::on_stuck(const std::string& path) noexcept {
 }
 
 void node_log::on_dead_letter(const dead_letter& d) noexcept {
-  if (const auto n = admit(topic::dead_letter))
+  if (const auto n = admit(topic::dead_letter, d.left_out))
     log_->warn("path={} dead letter: {} event={}{}", d.to.empty() ? "-" : d.to, name(d.why),
-               d.event, left_out_text(*n + d.left_out));
+               d.event, left_out_text(*n));
 }
 
 void node_log::on_stall(const stall& s) noexcept {
@@ -142,6 +143,17 @@ void node_log::on_stall(const stall& s) noexcept {
 void node_log::info(const std::string& text) { log_->info(text); }
 void node_log::critical(const std::string& text) {
   log_->critical(text);
+  log_->flush();
+}
+
+void node_log::close() noexcept {
+  constexpr const char* kinds[] = {"start", "crash", "start error", "shutdown error", "give-up",
+                                   "dead letter", "stall"};
+  static_assert(std::size(kinds) == topics);
+  std::lock_guard lock{guard_};
+  for (std::size_t i = 0; i < topics; ++i)
+    if (const auto n = limits_[i].take_left_out())
+      log_->warn("{} more of the kind '{}' were left out", n, kinds[i]);
   log_->flush();
 }
 
@@ -196,6 +208,7 @@ result<void> node::stop(milliseconds deadline) {
   };
   if (impl_->tree) impl_->tree->stop(std::max(milliseconds{1}, deadline - thread_time));
   const std::vector<std::string> stuck = impl_->home->stop(left());
+  impl_->log.close();
   if (stuck.empty()) return {};
   std::string paths;
   for (const std::string& path : stuck) paths += (paths.empty() ? "" : ", ") + path;

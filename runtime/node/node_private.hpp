@@ -34,6 +34,8 @@ class node_log final : public observer, public supervision_observer {
 
   void info(const std::string& text);
   void critical(const std::string& text);
+  /// The last record: tells what was left out and could not be told with a later one.
+  void close() noexcept;
   node_metrics metrics() const noexcept;
 
   std::function<void()> when_ended;
@@ -44,7 +46,7 @@ class node_log final : public observer, public supervision_observer {
   };
   static constexpr std::size_t topics = 7;
 
-  std::optional<std::uint64_t> admit(topic about) noexcept;
+  std::optional<std::uint64_t> admit(topic about, std::uint64_t already_left_out = 0) noexcept;
 
   const node_options& options_;
   std::shared_ptr<spdlog::logger> log_;

@@ -54,8 +54,13 @@ std::string name_of(const char* file) {
 
 struct stopper::state {
   descriptor wake{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
-  std::atomic<bool> wanted{false};
-  std::atomic<int> code{0};
+  std::mutex guard;
+  std::optional<int> code;  ///< nothing: the program goes on
+
+  std::optional<int> wanted() {
+    std::lock_guard lock{guard};
+    return code;
+  }
 
   void ring() const noexcept {
     const std::uint64_t one = 1;
@@ -66,7 +71,10 @@ struct stopper::state {
 stopper::stopper() : state_(std::make_shared<state>()) {}
 
 void stopper::stop(int code) const noexcept {
-  if (!state_->wanted.exchange(true)) state_->code.store(code);
+  {
+    std::lock_guard lock{state_->guard};
+    if (!state_->code) state_->code = code;
+  }
   state_->ring();
 }
 
@@ -102,8 +110,10 @@ struct program::implementation {
           std::uint64_t parsed = 0;
           const char* last = text.data() + text.size();
           const auto r = std::from_chars(text.data(), last, parsed);
-          if (r.ec == std::errc{} && r.ptr == last) return std::string{};
-          return "'" + text + "' is not a whole number from 0 to 18446744073709551615";
+          const bool octal = text.size() > 1 && text[0] == '0';
+          if (r.ec == std::errc{} && r.ptr == last && !octal) return std::string{};
+          return "'" + text + "' is not a whole number from 0 to 18446744073709551615, written "
+                 "without sign or leading zeros";
         }, "NUMBER");
   }
 
@@ -214,10 +224,10 @@ int program::run(int argc, char** argv, children::builder build) {
           going = false;
         }
       }
-      if (me.end.state_->wanted.load() || home.ended()) going = false;
+      if (me.end.state_->wanted() || home.ended()) going = false;
     }
 
-    code = me.end.state_->code.load();
+    code = me.end.state_->wanted().value_or(0);
     if (const auto why = home.ended(); why && !why->clean()) {
       std::fprintf(stderr, "%s: the tree has ended: %s\n", me.name.c_str(), why->text().c_str());
       code = exit_failed;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 namespace coppice::detail {
 
@@ -12,8 +13,11 @@ class rate_limit {
  public:
   explicit rate_limit(std::uint32_t per_second) noexcept : per_second_(per_second) {}
 
-  /// Nothing: this one is left out. Else how many were left out before it.
-  std::optional<std::uint64_t> admit(std::chrono::milliseconds now) noexcept {
+  /// Nothing: this one is left out. Else how many were left out before it. `already_left_out`
+  /// went missing before they came here, and are counted with it.
+  std::optional<std::uint64_t> admit(std::chrono::milliseconds now,
+                                     std::uint64_t already_left_out = 0) noexcept {
+    left_out_ += already_left_out;
     if (now - window_ >= std::chrono::seconds{1}) {
       window_ = now;
       in_window_ = 0;
@@ -23,10 +27,11 @@ class rate_limit {
       return std::nullopt;
     }
     ++in_window_;
-    const std::uint64_t before = left_out_;
-    left_out_ = 0;
-    return before;
+    return take_left_out();
   }
+
+  /// What was left out since this was last told; from now on it counts as told.
+  std::uint64_t take_left_out() noexcept { return std::exchange(left_out_, 0); }
 
  private:
   std::uint32_t per_second_;

@@ -30,6 +30,7 @@ struct supervision_scope {
   std::condition_variable changed;
   bool up = false;                   ///< the root has started once
   std::optional<exit_reason> ended;  ///< why the root has ended
+  bool settled = false;              ///< the observer has been told so
 };
 
 /// The addresses of a supervisor's children. Outlives the supervisor's incarnations, so that a
@@ -41,6 +42,8 @@ struct address_book {
   };
 
   std::string_view id_of(std::uint32_t index) const { return slots[index].cell->id(); }
+  /// Nobody starts the child at `index` for now, nor what is below it: they refuse events.
+  void hold(std::uint32_t index);
   /// Ends the address at `index` and all below it.
   void end(std::uint32_t index, const exit_reason& why);
   void end_all(const exit_reason& why);

@@ -5,8 +5,10 @@
 
 #include <doctest/doctest.h>
 
-#include <array>
+#include <algorithm>
+#include <memory>
 #include <stdexcept>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -182,6 +184,7 @@ TEST_CASE("what is refused or dropped by a restart is counted as `restarting`") 
   f.run.run_until_idle();
   CHECK(*f.handled == 1);
   CHECK(sum(f.run.system().dead_letters()) == 5);
+  *shop.address = {};  // the keeper's arguments refer to its own child
 }
 
 TEST_CASE("what is sent to an actor that is held stopped is counted as `stopped`") {
@@ -195,6 +198,7 @@ TEST_CASE("what is sent to an actor that is held stopped is counted as `stopped`
   for (int i = 0; i < 6; ++i) f.run.send(shop.child(), parcel{i});
   CHECK(dead(f.run.system(), dead_letter_reason::stopped) == 6);
   CHECK(sum(f.run.system().dead_letters()) == 7);
+  *shop.address = {};
 }
 
 TEST_CASE("a CAF message that no event was named for is counted as `unknown_event`") {

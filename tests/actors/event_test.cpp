@@ -40,6 +40,9 @@ struct nested {
   std::array<int, 4> counts;
   ref<opened> from;
 };
+struct person {
+  std::string name;  // a field, not the name under which the event leaves the process
+};
 struct anything {
   std::any what;
 };
@@ -67,6 +70,7 @@ TEST_CASE("an event type is known by one constant") {
 TEST_CASE("an event without a reply is one-way, one without a name stays in the process") {
   CHECK_FALSE(detail::event_type_of<opened>.request);
   CHECK(detail::event_type_of<opened>.wire_name.empty());
+  CHECK(detail::event_type_of<person>.wire_name.empty());
 }
 
 TEST_CASE("an event holds strings, containers, variants, other events and refs") {

@@ -61,6 +61,11 @@ struct kept {
   explicit kept(coppice::system& s, keeper_orders orders = {}, As... arguments)
       : parent(s.spawn<keeper<T, As...>>({.id = "keeper"}, &s, reports, address, orders,
                                          std::move(arguments)...)) {}
+  kept(const kept&) = delete;
+  kept& operator=(const kept&) = delete;
+  /// The parent's constructor arguments, and so the parent, would keep the child's memory for
+  /// ever, and the child its parent's.
+  ~kept() { *address = {}; }
 
   record reports;
   std::shared_ptr<typename T::address> address = std::make_shared<typename T::address>();

@@ -27,6 +27,14 @@ using namespace std::chrono_literals;
 
 namespace {
 
+#if defined(__SANITIZE_THREAD__)
+constexpr bool under_thread_sanitizer = true;
+#elif defined(__has_feature)
+constexpr bool under_thread_sanitizer = __has_feature(thread_sanitizer);
+#else
+constexpr bool under_thread_sanitizer = false;
+#endif
+
 /// How long a test waits for what should come at once.
 constexpr auto hang = 60s;
 
@@ -213,7 +221,8 @@ class busy : public coppice::actor<hold, work> {
     if (!h.until->wait_for(h.count, 2 * hang)) throw std::runtime_error{"held for ever"};
   }
   void on(const work& w) {
-    if (w.done->count() == 0) send(blocked_, hold{std::make_shared<tally>(), w.done, event_number});
+    if (w.done->count() == 0)
+      send(blocked_, hold{std::make_shared<tally>(), w.done, event_number});
     w.done->add();
   }
   static constexpr int event_number = 300;
@@ -475,7 +484,10 @@ TEST_CASE("a system of idle actors uses no CPU") {
   CHECK(least < 6ms);
 }
 
-TEST_CASE("CAF's event-based actors, blocking actors and delayed messages run unchanged") {
+// CAF's own mailboxes order what they carry, but in a library that ThreadSanitizer does not see
+// into: between two CAF actors it reports every message.
+TEST_CASE("CAF's event-based actors, blocking actors and delayed messages run unchanged" *
+          doctest::skip(under_thread_sanitizer)) {
   coppice::system system{{.workers = 2}};
   caf::actor_system& caf_system = coppice::caf_system(system);
   SUBCASE("requests between event-based actors and from a scoped one") {
@@ -537,7 +549,8 @@ TEST_CASE("CAF's event-based actors, blocking actors and delayed messages run un
     caf::scoped_actor self{caf_system};
     bool timed_out = false;
     self->request(mute, 20ms, 1)
-        .receive([](int) {}, [&](const caf::error& e) { timed_out = e == caf::sec::request_timeout; });
+        .receive([](int) {},
+                 [&](const caf::error& e) { timed_out = e == caf::sec::request_timeout; });
     CHECK(timed_out);
     caf::anon_send_exit(mute, caf::exit_reason::user_shutdown);
     self->wait_for(mute);

@@ -101,13 +101,13 @@ inline spawned spawn(coppice::system& s, std::string id, std::uint32_t capacity 
   return {s.spawn<actor>({.id = std::move(id), .capacity = capacity}, seen), seen};
 }
 
-/// An address whose incarnations the test starts and ends itself, as a supervisor would.
+/// An address whose incarnations the test starts itself, as a supervisor would; the test also
+/// calls `end`, and lets it take effect.
 struct driven {
   coppice::detail::cell_ptr cell;
   address at;
   record_ptr seen;
 
-  ~driven() { end(); }
   void end() { cell->tell(coppice::detail::control::end, coppice::exit_reason::shutdown()); }
 };
 inline driven drive(coppice::system& s, std::string_view id) {

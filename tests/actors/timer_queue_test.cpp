@@ -180,7 +180,9 @@ TEST_CASE("over random use a timer queue does what a sorted list does") {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
     CAPTURE(seed);
     std::mt19937_64 random{seed};
-    const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
+    const auto below = [&](int n) {
+      return static_cast<int>(random() % static_cast<unsigned>(n));
+    };
     struct entry {
       timer_key key;
       tick at, period;

@@ -44,6 +44,7 @@ class clock_user : public actor<call, rang> {
   using actor::send_every;
 
   record seen;
+  static constexpr timer no_timer{};
   timer kept;
   bool busy = false;
   milliseconds busy_for{0};
@@ -113,7 +114,7 @@ TEST_CASE("a cancelled timer never delivers, even if it has fired already") {
     x.in([](clock_user& u) {
       CHECK(u.cancel(u.kept));
       CHECK_FALSE(u.cancel(u.kept));
-      CHECK_FALSE(u.cancel(clock_user::timer{}));
+      CHECK_FALSE(u.cancel(clock_user::no_timer));
     });
     x.run.advance(1s);
 

@@ -288,8 +288,7 @@ TEST_CASE("a restart whose start fails counts again and is retried behind what w
     w.tell(a, crash());  // one failure more than is left
     CHECK(w.ended() ==
           "exhausted: the children needed more than 3 restarts in 5000 ms, the supervisor's "
-          "limit, because crashed (at /shop/a#4), because std::runtime_error: boom (at /shop/a#4)"
-          );
+          "limit, because crashed, because std::runtime_error: boom (at /shop/a#4)");
   }
 }
 
@@ -462,13 +461,18 @@ struct chat {
 
 class watcher : public actor<numbered, add_watch, ended> {
  public:
-  explicit watcher(std::shared_ptr<std::vector<line>> to) : to_(std::move(to)) {}
+  explicit watcher(std::shared_ptr<std::vector<line>> to, diary* gone = nullptr)
+      : to_(std::move(to)), gone_(gone) {}
   void on(const numbered& n) { to_->push_back({n.child, n.incarnation, false, false}); }
   void on(const add_watch& w) { watch(w.other); }
-  void on(const ended& e) { to_->push_back({e.number, e.incarnation, true, e.gone}); }
+  void on(const ended& e) {
+    to_->push_back({e.number, e.incarnation, true, e.gone});
+    if (e.gone && gone_) gone_->add(e.path);
+  }
 
  private:
   std::shared_ptr<std::vector<line>> to_;
+  diary* gone_;
 };
 
 /// Talks while it starts, handles events, and stops, and crashes as the dice say.
@@ -520,6 +524,7 @@ TEST_CASE("nothing of an incarnation arrives after its end notice, over restarts
                            for (int i = 0; i < 3; ++i)
                              kids[i] = s.add<chatter>("c" + std::to_string(i), to);
                          }};
+    run.run_until_idle();
     for (const auto& kid : kids) run.send(at, add_watch{kid});
     run.run_until_idle();
     std::mt19937 random{static_cast<std::uint32_t>(seed)};
@@ -538,9 +543,10 @@ TEST_CASE("nothing of an incarnation arrives after its end notice, over restarts
 
 TEST_CASE("nothing of an incarnation arrives after its end notice, on threads") {
   const auto lines = std::make_shared<std::vector<line>>();
+  diary gone;
   {
     coppice::system home{{.workers = 2}};
-    const auto at = home.spawn<watcher>({.id = "watcher", .capacity = 60'000}, lines);
+    const auto at = home.spawn<watcher>({.id = "watcher", .capacity = 60'000}, lines, &gone);
     ref<chat> kids[3];
     supervised_tree tree{home, "shop", [&, to = ref<numbered>{at}](children& s) {
                            s.strategy(one_for_one).intensity(100'000, 1s);
@@ -548,14 +554,15 @@ TEST_CASE("nothing of an incarnation arrives after its end notice, on threads") 
                              kids[i] = s.add<chatter>("c" + std::to_string(i), to);
                          }};
     outside from{home};
-    for (const auto& kid : kids) from.send(at, add_watch{kid});
     REQUIRE(tree.wait_until_up(hang));
+    for (const auto& kid : kids) from.send(at, add_watch{kid});
+    REQUIRE(from.room(at, hang));
     std::mt19937 random{1};
     for (int i = 0; i < 3'000; ++i)
       from.send(kids[random() % 3], chat{static_cast<std::uint32_t>(random())});
     for (const auto& kid : kids) REQUIRE(from.room(kid, hang));
     REQUIRE(tree.stop(hang));
-    REQUIRE(from.room(at, hang));
+    for (const auto& kid : kids) REQUIRE(gone.wait_for(kid.path()));
     for (auto& kid : kids) kid = {};
     home.stop(10s);
   }

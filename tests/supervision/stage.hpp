@@ -15,6 +15,7 @@
 #include <mutex>
 #include <optional>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -156,6 +157,7 @@ class worker : public coppice::actor<act, question, linger> {
   }
 
   void note(const std::string& what) { here_.note(what); }
+  std::stop_token token() { return cell_->stop_token(); }
 
   using coppice::actor_base::exit;
   using coppice::actor_base::link;

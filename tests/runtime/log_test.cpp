@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <coppice/runtime/node/node.hpp>
+
+#include <doctest/doctest.h>
+
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+
+using namespace coppice;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct done {};
+struct work {
+  bool well;
+  using reply = done;
+};
+class fragile : public actor<work> {
+ public:
+  done on(const work& w) {
+    if (!w.well) throw std::runtime_error("it broke");
+    return {};
+  }
+};
+
+struct folder {
+  folder() {
+    std::string name = std::filesystem::temp_directory_path() / "coppice-log-XXXXXX";
+    REQUIRE(::mkdtemp(name.data()));
+    path = name;
+  }
+  ~folder() { std::filesystem::remove_all(path); }
+  std::filesystem::path path;
+};
+
+/// Makes one child crash so often, each crash in its own turn, and waits until it works again.
+void crash(node& home, const ref<work>& at, int times) {
+  for (int i = 0; i < times;) {
+    if (home.outside().offer(at, work{false}))
+      ++i;
+    else
+      (void)home.outside().room(at, 30s);
+  }
+  CHECK(home.outside().room(at, 60s));
+  CHECK(home.outside().ask(at, work{true}, 60s));
+}
+
+children::builder one_fragile_child(ref<work>& at) {
+  return [&at](children& c) {
+    c.intensity(1'000'000, 1h);
+    at = c.add<fragile>("fragile");
+  };
+}
+
+std::uint64_t number_before(const std::string& text, std::string_view after,
+                            std::string_view from) {
+  const auto end = text.find(after);
+  if (end == std::string::npos) return 0;
+  const auto begin = text.rfind(from, end) + from.size();
+  std::uint64_t n = 0;
+  std::from_chars(text.data() + begin, text.data() + end, n);
+  return n;
+}
+
+}  // namespace
+
+TEST_CASE("100,000 crashes make a bounded log, and what it left out adds up exactly") {
+  const folder scratch;
+  constexpr int crashes = 100'000;
+  node_metrics counted;
+  std::chrono::steady_clock::duration taken{};
+  {
+    node_options options;
+    options.name = "shop";
+    options.log.file = scratch.path / "log";
+    ref<work> at;
+    node shop{options, one_fragile_child(at)};
+    REQUIRE(shop.start());
+    const auto begin = std::chrono::steady_clock::now();
+    crash(shop, at, crashes);
+    taken = std::chrono::steady_clock::now() - begin;
+    CHECK(shop.stop(30s));
+    counted = shop.metrics();
+  }
+  CHECK(counted.crashes == crashes);
+
+  std::uint64_t records = 0, left_out = 0, bytes = 0;
+  std::ifstream log{scratch.path / "log"};
+  for (std::string text; std::getline(log, text);) {
+    bytes += text.size() + 1;
+    if (text.find(" child terminated: ") != std::string::npos) {
+      ++records;
+      left_out += number_before(text, " like this left out)", "(");
+    }
+    left_out += number_before(text, " more of the kind 'crash' were left out", "node=shop ");
+  }
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(taken).count() + 2;
+  MESSAGE(records << " records, " << bytes << " bytes in " << seconds << " s");
+  CHECK(records > 0);
+  CHECK(records <= 20 * static_cast<std::uint64_t>(seconds));
+  CHECK(records + left_out == crashes);
+  CHECK(bytes < 400 * 3 * (records + 2));
+}
+
+TEST_CASE("a log file on a full disk harms nothing") {
+  node_options options;
+  options.log.file = "/dev/full";
+  ref<work> at;
+  node shop{options, one_fragile_child(at)};
+  REQUIRE(shop.start());
+  crash(shop, at, 1'000);
+  CHECK(shop.metrics().crashes == 1'000);
+  CHECK(shop.stop(30s));
+}
+
+TEST_CASE("the log names node, path, incarnation, supervisor and cause") {
+  const folder scratch;
+  {
+    node_options options;
+    options.name = "shop";
+    options.log.file = scratch.path / "log";
+    ref<work> at;
+    node shop{options, one_fragile_child(at)};
+    REQUIRE(shop.start());
+    crash(shop, at, 1);
+    CHECK(shop.stop(30s));
+  }
+  std::ifstream log{scratch.path / "log"};
+  std::string text;
+  while (std::getline(log, text) && text.find(" child terminated: ") == std::string::npos) {
+  }
+  CHECK_MESSAGE(text.find("node=shop path=/shop/fragile incarnation=1 supervisor=/shop child "
+                          "terminated: crashed: std::runtime_error: it broke (at "
+                          "/shop/fragile#1)") != std::string::npos,
+                text);
+}
