@@ -11,8 +11,6 @@ namespace coppice::detail {
 const node_type credit_node::as_credit{&discard, nullptr, node_kind::credit, &fail_with};
 const node_type credit_node::as_reply{&discard, nullptr, node_kind::reply, nullptr};
 
-cell* current_cell() noexcept { return this_worker.running; }
-
 // ---- construction -------------------------------------------------------------------------
 
 cell::cell(core& home, const actor_type& type, const factory_type& made_by,

@@ -343,7 +343,7 @@ class cell {
   std::uint32_t capacity_;
   std::uint32_t seq_ = 0;
   std::uint32_t shutdown_ms_;
-  std::uint16_t waiting_count_ = 0;
+  std::uint32_t waiting_count_ = 0;
   std::uint8_t id_size_ = 0;
   std::atomic<cell_state> state_{cell_state::down};
   std::atomic<bool> traps_{false};
@@ -382,9 +382,6 @@ void answer_failed(request* x, errc code, cause_ptr because) noexcept;
 
 /// What `offer` says of a refused event, which it destroys.
 result<void> refuse_offer(cell& to, node* event, lane::outcome why);
-
-/// The cell whose handler runs on this thread; null outside.
-cell* current_cell() noexcept;
 
 }  // namespace detail
 }  // namespace coppice

@@ -14,7 +14,7 @@
 /// events, timers, watches, links).
 namespace coppice::detail {
 
-inline constexpr std::uint16_t max_waiting = 1'000;      // pending asks, pauses and rooms of one actor
+inline constexpr std::uint32_t max_waiting = 1'000;      // pending asks, pauses and rooms of one actor
 inline constexpr std::size_t max_relations = 10'000;     // watches and links of one actor, each
 inline constexpr std::int64_t max_wait_ms = 7 * 86'400'000LL;
 inline constexpr std::uint8_t token_taken = 1, stop_asked = 2;  // the marks of an incarnation's token

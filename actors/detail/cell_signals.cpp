@@ -100,7 +100,10 @@ void cell::on_control(control_node& c) {
       if (extras_) std::erase(extras_->links, c.from);
       break;
     case control::signal:
-      if (alive) on_signal(c);
+      if (alive)
+        on_signal(c);
+      else
+        stop_marks_.store(0, std::memory_order_relaxed);
       break;
     case control::report:
       if (alive && type_->child_report) {
@@ -211,6 +214,7 @@ void cell::signal_end(cell* to, const exit_reason& why, bool linked) noexcept {
     if (to->push(n) != lane::outcome::put) destroy(n);
     return;
   }
+  if (untrappable) to->raise_stop_token();
   auto* c = new control_node{control::signal};
   c->flag = linked;
   c->from = cell_ptr{this};

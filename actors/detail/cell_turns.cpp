@@ -208,6 +208,10 @@ void cell::ask(cell* to, request* x, waiting& w, std::int64_t ms) {
         return;
       }
     }
+    if (!x->type->event && turn_ && to == this) {
+      answer_failed(x, errc::cycle, make_cause("it waits for room in its own mailbox", path()));
+      return;
+    }
     x->held = turn_ != nullptr;
     const node* envelope = turn_ ? turn_->envelope : nullptr;
     if (envelope && envelope->type->kind == node_kind::request) {

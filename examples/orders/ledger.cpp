@@ -44,8 +44,7 @@ std::string problem_with(int file) {
   if (::fstat(file, &about) != 0) return std::string{": "} + std::strerror(errno);
   if (!S_ISREG(about.st_mode))
     return " is not a regular file: shipping could not read back what it has written";
-  if (about.st_size > 0)
-    return " has records of another run in it: move it away or name another";
+  if (about.st_size > 0) return " has records of another run in it: move it away or name another";
   return {};
 }
 

@@ -33,7 +33,7 @@ class line_source {
   int file_;
   std::vector<char> buffer_;
   std::size_t begin_ = 0, end_ = 0;  ///< what of the buffer has not been taken
-  std::string line_;                 ///< the beginning of the next line
+  std::string line_;  ///< the beginning of the next line
   bool line_begun_ = false;
   bool at_end_ = false;
   std::uint64_t number_ = 0;

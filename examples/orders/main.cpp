@@ -65,16 +65,15 @@ int main(int argc, char** argv) {
       at.intake = stages.add<shop::intake>("intake");
     });
 
-    top.supervise("desk", [&at, &reader, lines, give_up, end = program.end()](
-                              coppice::children& desk) {
+    top.supervise("desk", [&at, &reader, lines, give_up,
+                           end = program.end()](coppice::children& desk) {
       // A clerk is the only one who knows what is under way with it: none may be lost.
       desk.intensity(0, 5s);
       desk.add<shop::progress>("progress", at);
-      reader = desk.add<shop::reader>(
-          {.id = "reader", .own_thread = true}, lines, clerks,
-          [give_up, end](const std::optional<std::string>& failure) {
-            failure ? give_up(*failure) : end.stop(0);
-          });
+      reader = desk.add<shop::reader>({.id = "reader", .own_thread = true}, lines, clerks,
+                                      [give_up, end](const std::optional<std::string>& failure) {
+                                        failure ? give_up(*failure) : end.stop(0);
+                                      });
       // When the shop is closed in order, no clerk has anything in hand. When the stages have given
       // up, each waits for an answer that will not come, and they are stopped one by one.
       for (std::size_t i = 1; i <= clerks; ++i)

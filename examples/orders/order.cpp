@@ -10,8 +10,8 @@ namespace shop {
 namespace {
 
 constexpr std::string_view plants[] = {
-    "intake:before",  "intake:after",    "inventory:before", "inventory:after", "payment:before",
-    "payment:after",  "shipping:before", "shipping:after",   "audit:before",    "audit:after"};
+    "intake:before", "intake:after",    "inventory:before", "inventory:after", "payment:before",
+    "payment:after", "shipping:before", "shipping:after",   "audit:before",    "audit:after"};
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool all_digits(std::string_view text) { return std::ranges::all_of(text, is_digit); }

@@ -54,8 +54,7 @@ void progress::print(const totals& t, const char* what, std::uint64_t lines,
                static_cast<unsigned long long>(sum(t)), what,
                seconds > 0 ? static_cast<double>(lines) / seconds : 0.0,
                static_cast<unsigned long long>(t.shipped),
-               static_cast<unsigned long long>(t.refused),
-               static_cast<unsigned long long>(t.lost),
+               static_cast<unsigned long long>(t.refused), static_cast<unsigned long long>(t.lost),
                static_cast<unsigned long long>(restarts_));
 }
 

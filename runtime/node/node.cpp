@@ -33,8 +33,7 @@ spdlog::level::level_enum as_spdlog(log_level level) {
 
 std::shared_ptr<spdlog::logger> make_logger(const node_options& options) {
   spdlog::sink_ptr sink;
-  if (options.log.file.empty())
-    sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  if (options.log.file.empty()) sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
   else
     sink = std::make_shared<spdlog::sinks::rotating_file_sink_mt>(options.log.file, log_file_bytes,
                                                                   log_files);
@@ -66,10 +65,9 @@ node_log::node_log(const node_options& options)
               detail::rate_limit{options.log.records_per_second},
               detail::rate_limit{options.log.records_per_second}} {}
 
-std::optional<std::uint64_t> node_log::admit(topic about,
-                                             std::uint64_t already_left_out) noexcept {
-  const auto now = std::chrono::duration_cast<milliseconds>(
-      std::chrono::steady_clock::now().time_since_epoch());
+std::optional<std::uint64_t> node_log::admit(topic about, std::uint64_t already_left_out) noexcept {
+  const auto now =
+      std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now().time_since_epoch());
   std::lock_guard lock{guard_};
   const auto left_out = limits_[static_cast<std::size_t>(about)].admit(now, already_left_out);
   left_out_.fetch_add(already_left_out + (left_out ? 0 : 1), std::memory_order_relaxed);
@@ -136,8 +134,8 @@ void node_log::on_dead_letter(const dead_letter& d) noexcept {
 void node_log::on_stall(const stall& s) noexcept {
   stalls_.fetch_add(1, std::memory_order_relaxed);
   if (const auto n = admit(topic::stall))
-    log_->warn("path={} event={} stalls: its handler has been running for {} ms{}", s.path,
-               s.event, s.running.count(), left_out_text(*n));
+    log_->warn("path={} event={} stalls: its handler has been running for {} ms{}", s.path, s.event,
+               s.running.count(), left_out_text(*n));
 }
 
 void node_log::info(const std::string& text) { log_->info(text); }
@@ -147,8 +145,8 @@ void node_log::critical(const std::string& text) {
 }
 
 void node_log::close() noexcept {
-  constexpr const char* kinds[] = {"start", "crash", "start error", "shutdown error", "give-up",
-                                   "dead letter", "stall"};
+  constexpr const char* kinds[] = {"start",   "crash",       "start error", "shutdown error",
+                                   "give-up", "dead letter", "stall"};
   static_assert(std::size(kinds) == topics);
   std::lock_guard lock{guard_};
   for (std::size_t i = 0; i < topics; ++i)

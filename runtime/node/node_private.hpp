@@ -42,7 +42,13 @@ class node_log final : public observer, public supervision_observer {
 
  private:
   enum class topic : std::uint8_t {
-    progress, crash, start_error, shutdown_error, exhausted, dead_letter, stall
+    progress,
+    crash,
+    start_error,
+    shutdown_error,
+    exhausted,
+    dead_letter,
+    stall
   };
   static constexpr std::size_t topics = 7;
 

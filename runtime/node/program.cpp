@@ -106,15 +106,18 @@ struct program::implementation {
         std::make_unique<number_option>(number_option{flag, std::to_string(value), &value}));
     number_option* n = kept.get();
     app.add_option(flag, n->text, std::move(help))
-        ->check([](const std::string& text) {
-          std::uint64_t parsed = 0;
-          const char* last = text.data() + text.size();
-          const auto r = std::from_chars(text.data(), last, parsed);
-          const bool octal = text.size() > 1 && text[0] == '0';
-          if (r.ec == std::errc{} && r.ptr == last && !octal) return std::string{};
-          return "'" + text + "' is not a whole number from 0 to 18446744073709551615, written "
-                 "without sign or leading zeros";
-        }, "NUMBER");
+        ->check(
+            [](const std::string& text) {
+              std::uint64_t parsed = 0;
+              const char* last = text.data() + text.size();
+              const auto r = std::from_chars(text.data(), last, parsed);
+              const bool octal = text.size() > 1 && text[0] == '0';
+              if (r.ec == std::errc{} && r.ptr == last && !octal) return std::string{};
+              return "'" + text +
+                     "' is not a whole number from 0 to 18446744073709551615, written "
+                     "without sign or leading zeros";
+            },
+            "NUMBER");
   }
 
   /// Nothing: go on. Else the exit code.

@@ -173,6 +173,24 @@ TEST_CASE("room is there when all that was in the mailbox has been handled") {
   }
 }
 
+TEST_CASE("an actor that waits for room in its own mailbox is told at once") {
+  struct narcissus : actor<hold> {
+    explicit narcissus(record note) : seen(std::move(note)) {}
+    task<> on(const hold&) {
+      auto free = room(self(), 5s);
+      auto there = co_await free;
+      seen.add(there ? "room" : std::string{name(there.error().code())});
+    }
+    record seen;
+  };
+  testing::executor run{1};
+  record seen;
+  const auto it = run.system().spawn<narcissus>({.id = "pool"}, seen);
+  run.send(it, hold{});
+  run.run_until_idle();
+  CHECK(seen.text() == "cycle");
+}
+
 TEST_CASE("waiting for room ends with its deadline, or with the address") {
   struct producer : actor<hold> {
     producer(record note, belt::address x) : seen(std::move(note)), to(std::move(x)) {}
@@ -220,7 +238,8 @@ TEST_CASE("four senders that wait for room lose nothing, and each one's order is
           auto taken = offer(to, item{first + i, long_text()});
           if (taken) break;
           auto free = room(to, 1h);
-          co_await free;
+          auto there = co_await free;
+          if (!there) co_return;
         }
       }
     }

@@ -82,7 +82,8 @@ class relay : public coppice::actor<ping> {
   explicit relay(coppice::ref<ping> to) : to_(std::move(to)) {}
   coppice::task<coppice::result<pong>> on(const ping& p) {
     auto asked = ask(to_, ping{p.number + 1}, hang);
-    co_return co_await asked;
+    auto answer = co_await asked;
+    co_return answer;
   }
 
  private:

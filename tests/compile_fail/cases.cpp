@@ -218,7 +218,9 @@ struct wrong : actor<opened> {
   explicit wrong(const std::unique_ptr<int>&) {}
   void on(const opened&) {}
 };
-void mistake(coppice::system& s) { (void)s.spawn<wrong>({.id = "wrong"}, std::make_unique<int>(1)); }
+void mistake(coppice::system& s) {
+  (void)s.spawn<wrong>({.id = "wrong"}, std::make_unique<int>(1));
+}
 
 #elif CASE == 26
 // expect: a continuation takes a result of the reply and returns nothing

@@ -43,10 +43,8 @@ struct folder {
 /// Makes one child crash so often, each crash in its own turn, and waits until it works again.
 void crash(node& home, const ref<work>& at, int times) {
   for (int i = 0; i < times;) {
-    if (home.outside().offer(at, work{false}))
-      ++i;
-    else
-      (void)home.outside().room(at, 30s);
+    if (home.outside().offer(at, work{false})) ++i;
+    else (void)home.outside().room(at, 30s);
   }
   CHECK(home.outside().room(at, 60s));
   CHECK(home.outside().ask(at, work{true}, 60s));

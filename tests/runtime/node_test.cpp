@@ -94,7 +94,9 @@ TEST_CASE("a node is started once and stopped once") {
 }
 
 TEST_CASE("a node that was never started stops at once, and its destructor does nothing") {
-  { node shop{quiet(), [](children&) {}}; }
+  {
+    node shop{quiet(), [](children&) {}};
+  }
   node shop{quiet(), [](children&) {}};
   CHECK(shop.stop(10s));
   CHECK_FALSE(shop.ended());
