@@ -30,6 +30,8 @@ struct node {
 /// - `count` is the number of counted nodes not yet taken; `held_` that of those taken but not
 ///   yet handled: written by the consumer alone, by a plain store.
 /// - `park` and `take` form a release/acquire chain: what one consumer did is seen by the next.
+/// - The limit is soft by the consumer's batch: while it takes, before it publishes what it holds,
+///   pushers may fill the lane once more, so that up to twice the limit is there for a moment.
 /// The stack of pushed nodes is Treiber's (1986), taken whole, hence without ABA.
 class lane {
  public:

@@ -118,7 +118,7 @@ void node_log::on_end(const exit_reason& why) noexcept {
 
 void node_log::on_stuck(const std::string& path) noexcept {
   log_->critical(
-      "path={} is stuck: it was killed and has not returned from its handler within the stuck "
+      "path={} is stuck: it was told to stop, or killed, and has not ended within the stuck "
       "limit; a C++ thread cannot be killed{}",
       path, options_.exit_when_stuck ? ": leaving the process with code 70" : "");
   log_->flush();

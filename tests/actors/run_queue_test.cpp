@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+#include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -127,4 +130,41 @@ TEST_CASE("a job in the slot of an owner that does not return is run by another 
   other.join();
   CHECK(found == &waiting);
   CHECK(q.take_next() == nullptr);
+}
+
+TEST_CASE("a job in the slot is taken once by its owner and by one that empties it all the time") {
+  constexpr std::size_t total = 20'000, enough = 5'000;
+  queue q;
+  std::atomic<bool> owner_done{false};
+  std::atomic<std::size_t> taken_by_other{0};
+  const auto run = [](job* j) { j->ran.fetch_add(1, std::memory_order_relaxed); };
+  std::thread other{[&] {
+    while (!owner_done.load())
+      if (job* j = q.take_next()) {
+        run(j);
+        taken_by_other.fetch_add(1);
+      }
+  }};
+  std::size_t wrong = 0;
+  // Until the two have met often, however the machine schedules them.
+  for (int round = 0; round < 2'000 && taken_by_other.load() < enough; ++round) {
+    std::vector<job> jobs(total);
+    for (job& j : jobs) {
+      if (job* displaced = q.put_next(&j)) run(displaced);
+      if (job* mine = q.take_next()) run(mine);
+    }
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds{60};
+    const auto left = [&] {
+      std::size_t n = 0;
+      for (const job& j : jobs) n += j.ran.load() == 0;
+      return n;
+    };
+    // One that the other has taken may still be about to run.
+    while (left() && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+    for (const job& j : jobs) wrong += j.ran.load() != 1;
+    if (wrong) break;
+  }
+  owner_done.store(true);
+  other.join();
+  CHECK(wrong == 0);
 }

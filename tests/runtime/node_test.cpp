@@ -200,8 +200,8 @@ TEST_CASE("a child that outlasts its kill by the stuck limit ends the process wi
     return 0;
   }};
   CHECK(child.exit_code() == 70);
-  CHECK_MESSAGE(child.output().find("path=/shop/printer is stuck: it was killed and has not "
-                                    "returned from its handler within the stuck limit; a C++ "
+  CHECK_MESSAGE(child.output().find("path=/shop/printer is stuck: it was told to stop, or "
+                                    "killed, and has not ended within the stuck limit; a C++ "
                                     "thread cannot be killed: leaving the process with code 70") !=
                     std::string::npos,
                 child.output());
