@@ -44,10 +44,8 @@ class actor_base {
   template <class E, class... Es>
   void send(const ref<Es...>& to, E event) {
     detail::check_accepts<ref<Es...>, E>();
-    if (detail::cell* x = detail_ref::get(to))
-      x->send(new detail::event_node<E>(std::move(event)));
-    else
-      nobody(detail::event_type_of<E>);
+    if (detail::cell* x = detail_ref::get(to)) x->send(new detail::event_node<E>(std::move(event)));
+    else nobody(detail::event_type_of<E>);
   }
 
   /// Sends an event and tells whether it was taken. A refused one is destroyed, not counted: the
@@ -59,7 +57,8 @@ class actor_base {
     if (!x) return error{errc::gone, "the ref refers to nobody"};
     auto* n = new detail::event_node<E>(std::move(event));
     const auto outcome = x->push(n);
-    if (outcome == detail::lane::outcome::put) [[likely]] return {};
+    if (outcome == detail::lane::outcome::put) [[likely]]
+      return {};
     return offer_refused(*x, n, outcome);
   }
 
@@ -345,8 +344,9 @@ void call_stopping(void* object, cell& here, const exit_reason& why) {
 
 template <class T>
 constexpr actor_type describe() {
-  static_assert(requires { T::is_coppice_actor; },
-                "coppice: an actor class derives from coppice::actor<Events...>");
+  static_assert(
+      requires { T::is_coppice_actor; },
+      "coppice: an actor class derives from coppice::actor<Events...>");
   using table = typename T::template events<handlers>;
   actor_type t{};
   t.name = pretty_name<T>();
@@ -363,8 +363,7 @@ constexpr actor_type describe() {
   }
   if constexpr (requires(T& o, const exit_reason& why) { o.stopping(why); }) {
     using returned = decltype(std::declval<T&>().stopping(std::declval<const exit_reason&>()));
-    static_assert(one_of<returned, void, task<>>,
-                  "coppice: `stopping` returns nothing or task<>");
+    static_assert(one_of<returned, void, task<>>, "coppice: `stopping` returns nothing or task<>");
     t.stopping = &call_stopping<T>;
   }
   if constexpr (requires(T& o, control_node& report) { o.child_report(report); })
@@ -399,7 +398,6 @@ struct factory {
     ::new (to) factory(std::move(*static_cast<factory*>(from)));
   }
   static void destroy(void* self) noexcept { static_cast<factory*>(self)->~factory(); }
-
 };
 template <class T, class... As>
 inline constexpr factory_type factory_type_of{

@@ -139,9 +139,7 @@ class [[nodiscard]] pause_wait : private detail::waiting {
     void await_resume() const noexcept {}
   };
 
-  pause_wait(detail::cell& asker, std::int64_t ms) {
-    asker.expect(*this, asker.deadline_in(ms));
-  }
+  pause_wait(detail::cell& asker, std::int64_t ms) { asker.expect(*this, asker.deadline_in(ms)); }
 };
 
 /// The duty to answer a request later, from anywhere, once. Destroyed without it, the one who
@@ -177,10 +175,8 @@ class reply_slot {
     if (waiting_) detail::answer_failed(std::exchange(waiting_, nullptr), e.code(), e.why());
   }
   void answer(result<R> outcome) noexcept {
-    if (outcome)
-      answer(std::move(*outcome));
-    else
-      answer(outcome.error());
+    if (outcome) answer(std::move(*outcome));
+    else answer(outcome.error());
   }
 
  private:

@@ -127,10 +127,11 @@ consteval bool checked_event() {
 
 template <class E>
 constexpr std::string_view wire_name() {
-  if constexpr (requires { { *&E::name } -> std::convertible_to<std::string_view>; })
+  if constexpr (requires {
+                  { *&E::name } -> std::convertible_to<std::string_view>;
+                })
     return E::name;
-  else
-    return {};
+  else return {};
 }
 
 template <class E>

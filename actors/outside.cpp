@@ -67,13 +67,13 @@ result<void> outside::refused(detail::cell& to, detail::node* event, detail::lan
   return detail::refuse_offer(to, event, why);
 }
 
-result<void> outside::credit(detail::cell* to, std::chrono::milliseconds deadline,
-                             bool overtake) {
+result<void> outside::credit(detail::cell* to, std::chrono::milliseconds deadline, bool overtake) {
   detail::outside_wait wait;
   detail::request* x = wait.ask(to, new detail::credit_node, deadline.count(), overtake);
-  if (!x) return error{errc::timeout, overtake ? "no sign of life within the deadline"
-                                                : "no room within the deadline",
-                       to ? to->path() : std::string{}};
+  if (!x)
+    return error{errc::timeout,
+                 overtake ? "no sign of life within the deadline" : "no room within the deadline",
+                 to ? to->path() : std::string{}};
   std::unique_ptr<detail::credit_node> answered{static_cast<detail::credit_node*>(x)};
   if (answered->failed()) return error{answered->status, answered->why};
   return {};

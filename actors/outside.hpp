@@ -42,10 +42,8 @@ class outside {
   template <class E, class... Es>
   void send(const ref<Es...>& to, E event) {
     detail::check_accepts<ref<Es...>, E>();
-    if (detail::cell* x = detail_ref::get(to))
-      x->send(new detail::event_node<E>(std::move(event)));
-    else
-      nobody(detail::event_type_of<E>);
+    if (detail::cell* x = detail_ref::get(to)) x->send(new detail::event_node<E>(std::move(event)));
+    else nobody(detail::event_type_of<E>);
   }
 
   /// Sends an event and tells whether it was taken.
@@ -63,12 +61,12 @@ class outside {
   /// Asks and blocks the calling thread until the answer, or the deadline.
   template <class E, class... Es>
   result<detail::reply_of<E>> ask(const ref<Es...>& to, E event,
-                                std::chrono::milliseconds deadline) {
+                                  std::chrono::milliseconds deadline) {
     detail::check_accepts<ref<Es...>, E>();
     using node = detail::request_node<E>;
     detail::outside_wait wait;
-    detail::request* x = wait.ask(detail_ref::get(to), new node(std::move(event)),
-                                  deadline.count());
+    detail::request* x =
+        wait.ask(detail_ref::get(to), new node(std::move(event)), deadline.count());
     if (!x) return error{errc::timeout, "no answer within the deadline", to.path()};
     std::unique_ptr<node> answered{static_cast<node*>(x)};
     return answered->outcome();

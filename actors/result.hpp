@@ -68,8 +68,7 @@ std::string to_string(const cause_ptr& chain);
 /// A code and the chain of causes behind it. Cheap to copy.
 class [[nodiscard]] error {
  public:
-  explicit error(errc code, cause_ptr why = nullptr) noexcept
-      : code_(code), why_(std::move(why)) {}
+  explicit error(errc code, cause_ptr why = nullptr) noexcept : code_(code), why_(std::move(why)) {}
   error(errc code, std::string what, std::string where = {}, cause_ptr because = nullptr)
       : code_(code), why_(make_cause(std::move(what), std::move(where), 0, std::move(because))) {}
 

@@ -36,7 +36,7 @@ struct spawn_options {
 namespace detail {
 struct system_access;
 core& core_of(system& s) noexcept;
-}
+}// namespace detail
 
 /// Owns CAF's actor system. One that is destroyed stops its actors first, see `stop`.
 class system {

@@ -47,8 +47,7 @@ class idle_one : public actor<hop> {
 void idle_cpu() {
   constexpr uint64_t actors = 10'000;
   house all([](children& bench) {
-    for (uint64_t i = 0; i < actors; ++i)
-      bench.add<idle_one>(child_id(i));
+    for (uint64_t i = 0; i < actors; ++i) bench.add<idle_one>(child_id(i));
   });
   std::this_thread::sleep_for(500ms);
   stopwatch watch;
@@ -68,12 +67,11 @@ struct stamp {
 class third_one : public actor<stamp> {
  public:
   third_one(std::vector<double>* micros, std::size_t wanted, gate* finished)
-    : micros_(micros), wanted_(wanted), done_(finished) {}
+      : micros_(micros), wanted_(wanted), done_(finished) {}
 
   void on(const stamp& event) {
     micros_->push_back(static_cast<double>(now_ns() - event.sent_ns) / 1e3);
-    if (micros_->size() == wanted_)
-      done_->open();
+    if (micros_->size() == wanted_) done_->open();
   }
 
  private:
@@ -92,12 +90,12 @@ void fairness_p99() {
   ref<meet, hop> ping, pong;
   ref<stamp> third;
   house all(
-    [&](children& bench) {
-      ping = bench.add<hopper>("ping", &done);
-      pong = bench.add<hopper>("pong", &done);
-      third = bench.add<third_one>("third", &micros, wanted, &done);
-    },
-    2);
+      [&](children& bench) {
+        ping = bench.add<hopper>("ping", &done);
+        pong = bench.add<hopper>("pong", &done);
+        third = bench.add<third_one>("third", &micros, wanted, &done);
+      },
+      2);
   all.send(ping, meet{pong});
   all.send(pong, meet{ping});
   all.send(ping, hop{for_ever});
@@ -138,8 +136,7 @@ class timekeeper : public actor<arm_all, cancel_all, due> {
   }
   nanoseconds on(const cancel_all&) {
     auto start = now_ns();
-    for (auto& each : armed_)
-      cancel(each);
+    for (auto& each : armed_) cancel(each);
     return {now_ns() - start};
   }
   void on(const due&) {}
@@ -163,11 +160,9 @@ void timers() {
   malloc_trim(0);
   auto before = resident_bytes();
   uint64_t spent = 0;
-  for (auto& each : timekeepers)
-    spent += all.ask(each, arm_all{each_arms}).count;
+  for (auto& each : timekeepers) spent += all.ask(each, arm_all{each_arms}).count;
   auto grown = resident_bytes() - before;
-  for (auto& each : timekeepers)
-    spent += all.ask(each, cancel_all{}).count;
+  for (auto& each : timekeepers) spent += all.ask(each, cancel_all{}).count;
   report("timers", static_cast<double>(spent) / all_timers, "ns");
   report("timers_bytes", grown / all_timers, "bytes");
 }
@@ -199,8 +194,7 @@ double added(With with, Without without) {
 template <class Body>
 double looped(uint64_t turns, Body body) {
   auto start = now_ns();
-  for (uint64_t i = 0; i < turns; ++i)
-    body();
+  for (uint64_t i = 0; i < turns; ++i) body();
   return static_cast<double>(now_ns() - start) / static_cast<double>(turns);
 }
 
@@ -221,8 +215,7 @@ void bounded_mailbox() {
     return looped(events, [&] {
       mailbox.push(event.get(), counted, 10'000);
       mailbox.take();
-      if (counted)
-        mailbox.consumed(1);
+      if (counted) mailbox.consumed(1);
     });
   };
   ledger("bounded_mailbox",
@@ -266,8 +259,7 @@ class deadline_keeper : public actor<ask_deadline_price> {
         detail::waiting wait;
         question.until = cell_->deadline_in(5'000);
         cell_->expect(wait, question.until);
-        if (question.until <= cell_->now())
-          ++expired;
+        if (question.until <= cell_->now()) ++expired;
         wait.forget();
       });
     };
@@ -311,12 +303,12 @@ double watched_hops(bool watched) {
   ref<meet, hop> ping, pong;
   ref<meet> guard;
   house all(
-    [&](children& bench) {
-      ping = bench.add<hopper>("ping", &done);
-      pong = bench.add<hopper>("pong", &done);
-      guard = bench.add<watcher>("guard");
-    },
-    1);
+      [&](children& bench) {
+        ping = bench.add<hopper>("ping", &done);
+        pong = bench.add<hopper>("pong", &done);
+        guard = bench.add<watcher>("guard");
+      },
+      1);
   if (watched) {
     all.send(guard, meet{ping});
     all.send(guard, meet{pong});
@@ -339,17 +331,16 @@ double watched_crashes(uint64_t watchers) {
   ref<crash> target;
   std::vector<ref<ready>> guards;
   house all(
-    [&](children& bench) {
-      bench.intensity(endless_restarts, 1s);
-      auto tester = bench.add<crasher>("tester", &done);
-      target = bench.add<victim>("victim", tester);
-      from = tester;
-      for (uint64_t i = 0; i < watchers; ++i)
-        guards.push_back(bench.add<crash_watcher>(child_id(i)));
-    },
-    1);
-  for (auto& each : guards)
-    all.send(each, ready{target});
+      [&](children& bench) {
+        bench.intensity(endless_restarts, 1s);
+        auto tester = bench.add<crasher>("tester", &done);
+        target = bench.add<victim>("victim", tester);
+        from = tester;
+        for (uint64_t i = 0; i < watchers; ++i)
+          guards.push_back(bench.add<crash_watcher>(child_id(i)));
+      },
+      1);
+  for (auto& each : guards) all.send(each, ready{target});
   all.send(from, crashes{1});
   done.wait();
   auto start = now_ns();
@@ -359,12 +350,11 @@ double watched_crashes(uint64_t watchers) {
 }
 
 void watch() {
-  ledger("watch", added([] { return watched_hops(true); }, [] { return watched_hops(false); }),
-         0);
+  ledger("watch", added([] { return watched_hops(true); }, [] { return watched_hops(false); }), 0);
   constexpr uint64_t watchers = 100;
   ledger("end_notice",
          added([] { return watched_crashes(watchers); }, [] { return watched_crashes(0); }) /
-           static_cast<double>(watchers),
+             static_cast<double>(watchers),
          block(sizeof(detail::notice_node<ended>)));
 }
 

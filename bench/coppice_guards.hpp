@@ -12,10 +12,10 @@ void timers();
 void cost_ledger();
 
 inline constexpr row<> guards[] = {
-  {"idle_cpu", idle_cpu},
-  {"fairness_p99", fairness_p99},
-  {"timers", timers},
-  {"cost_ledger", cost_ledger},
+    {"idle_cpu", idle_cpu},
+    {"fairness_p99", fairness_p99},
+    {"timers", timers},
+    {"cost_ledger", cost_ledger},
 };
 
 /// Answers `--list-guards`; a number is the most the figure may be.

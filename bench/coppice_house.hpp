@@ -23,8 +23,7 @@ namespace coppice::bench {
 using namespace std::chrono_literals;
 
 inline void check(bool holds, const char* sentence) {
-  if (!holds)
-    throw std::runtime_error(sentence);
+  if (!holds) throw std::runtime_error(sentence);
 }
 
 /// What a node does with reports: so many a second become text, the others are counted.
@@ -41,8 +40,7 @@ class report_keeper : public supervision_observer {
       ++left_out_;
       return;
     }
-    if (lines_.size() == most_kept)
-      lines_.pop_front();
+    if (lines_.size() == most_kept) lines_.pop_front();
     lines_.push_back(std::string(name(report.about)) + " " + report.child() + " " +
                      report.reason.text());
   }
@@ -62,10 +60,9 @@ class report_keeper : public supervision_observer {
 class house {
  public:
   explicit house(children::builder build, unsigned workers = 0)
-    : system_({.workers = workers, .watch = &observer_}),
-      tree_(system_, "bench", std::move(build), &reports_) {
-    if (auto up = tree_.wait_until_up(60s); !up)
-      throw std::runtime_error(up.error().message());
+      : system_({.workers = workers, .watch = &observer_}),
+        tree_(system_, "bench", std::move(build), &reports_) {
+    if (auto up = tree_.wait_until_up(60s); !up) throw std::runtime_error(up.error().message());
   }
 
   template <class E, class... Es>
@@ -118,10 +115,8 @@ class hopper : public actor<meet, hop> {
 
   void on(const meet& event) { next_ = event.next; }
   void on(const hop& event) {
-    if (event.left == 0)
-      done_->open();
-    else
-      send(next_, hop{event.left - 1});
+    if (event.left == 0) done_->open();
+    else send(next_, hop{event.left - 1});
   }
 
  private:
@@ -161,10 +156,8 @@ class crasher : public actor<crashes, ready> {
   }
   void on(const ready& event) {
     victim_ = event.who;
-    if (left_ > 0 && --left_ == 0)
-      done_->open();
-    else if (left_ > 0)
-      go_on();
+    if (left_ > 0 && --left_ == 0) done_->open();
+    else if (left_ > 0) go_on();
   }
 
  private:

@@ -31,11 +31,9 @@ double hops_per_second(uint64_t actors, uint64_t hops) {
   gate done;
   std::vector<hopper::address> hoppers;
   house all([&](children& bench) {
-    for (uint64_t i = 0; i < actors; ++i)
-      hoppers.push_back(bench.add<hopper>(child_id(i), &done));
+    for (uint64_t i = 0; i < actors; ++i) hoppers.push_back(bench.add<hopper>(child_id(i), &done));
   });
-  for (uint64_t i = 0; i < actors; ++i)
-    all.send(hoppers[i], meet{hoppers[(i + 1) % actors]});
+  for (uint64_t i = 0; i < actors; ++i) all.send(hoppers[i], meet{hoppers[(i + 1) % actors]});
   // One round outside the measurement: every actor knows its neighbour afterwards.
   all.send(hoppers[0], hop{actors});
   done.wait();
@@ -47,9 +45,7 @@ double hops_per_second(uint64_t actors, uint64_t hops) {
   return static_cast<double>(hops) / seconds;
 }
 
-void ping_pong() {
-  report("ping_pong", hops_per_second(2, 2 * ping_pong_round_trips), "msgs/s");
-}
+void ping_pong() { report("ping_pong", hops_per_second(2, 2 * ping_pong_round_trips), "msgs/s"); }
 
 void ring() { report("ring", hops_per_second(ring_actors, ring_hops), "hops/s"); }
 
@@ -79,8 +75,7 @@ class asker : public actor<go> {
     for (auto left = event.count; left > 0; --left) {
       auto asked = ask(peer_, question{left}, 5s);
       auto got = co_await asked;
-      if (got.value().number != left)
-        stop(coppice::exit_reason::failed("a wrong answer"));
+      if (got.value().number != left) stop(coppice::exit_reason::failed("a wrong answer"));
     }
     done_->open();
   }
@@ -115,8 +110,7 @@ class counter : public actor<item> {
   counter(uint64_t expected, gate* finished) : left_(expected), done_(finished) {}
 
   void on(const item&) {
-    if (--left_ == 0)
-      done_->open();
+    if (--left_ == 0) done_->open();
   }
 
  private:
@@ -154,8 +148,7 @@ void fan_in_4() {
   });
   auto before = resident_bytes();
   stopwatch watch;
-  for (auto& each : producers)
-    all.send(each, go{fan_in_events / fan_in_senders});
+  for (auto& each : producers) all.send(each, go{fan_in_events / fan_in_senders});
   done.wait();
   report("fan_in_4", static_cast<double>(fan_in_events) / watch.seconds(), "events/s");
   report("fan_in_4_rss", (peak_resident_bytes() - before) / (1024.0 * 1024.0), "MiB");
@@ -175,8 +168,7 @@ class idler : public actor<crash> {
 
 children::builder idlers(uint64_t first, uint64_t count) {
   return [=](children& bench) {
-    for (auto i = first; i < first + count; ++i)
-      bench.add<idler>(child_id(i), ref<ready>{});
+    for (auto i = first; i < first + count; ++i) bench.add<idler>(child_id(i), ref<ready>{});
   };
 }
 
@@ -254,10 +246,9 @@ void idle_wake() {
 }
 
 constexpr row<> rows[] = {
-  {"ping_pong", ping_pong}, {"ask", ask},
-  {"fan_in_4", fan_in_4},   {"ring", ring},
-  {"bytes", bytes},         {"restart_1", restart_1},
-  {"idle_wake", idle_wake},
+    {"ping_pong", ping_pong}, {"ask", ask},     {"fan_in_4", fan_in_4},
+    {"ring", ring},           {"bytes", bytes}, {"restart_1", restart_1},
+    {"idle_wake", idle_wake},
 };
 
 }  // namespace
@@ -273,8 +264,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   auto* found = find_row(rows, name);
-  if (found == nullptr)
-    found = find_row(guards, name);
+  if (found == nullptr) found = find_row(guards, name);
   if (found == nullptr) {
     std::fprintf(stderr, "usage: bench_coppice_rows ROW | --list | --list-guards\n");
     return 2;

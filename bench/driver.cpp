@@ -46,15 +46,14 @@ struct target {
 };
 
 constexpr target targets[] = {
-  {"ping_pong", 6.0, 5.0}, {"ask", 5.0, 5.0},   {"fan_in_4", 2.5, 1.2},
-  {"ring", 6.0, 5.0},      {"bytes", 2.7, 5.9}, {"restart_1", 4.0, 3.0},
-  {"idle_wake", 2.0, {}},
+    {"ping_pong", 6.0, 5.0}, {"ask", 5.0, 5.0},       {"fan_in_4", 2.5, 1.2}, {"ring", 6.0, 5.0},
+    {"bytes", 2.7, 5.9},     {"restart_1", 4.0, 3.0}, {"idle_wake", 2.0, {}},
 };
 
 // Limits for our own figures that the driver itself knows of; the other guards bring theirs.
 constexpr std::pair<std::string_view, double> own_limits[] = {
-  {"fan_in_4_rss", 32},
-  {"compile_actor_hpp", 1},
+    {"fan_in_4_rss", 32},
+    {"compile_actor_hpp", 1},
 };
 
 constexpr std::string_view compile_guard = "compile_actor_hpp";
@@ -65,8 +64,8 @@ constexpr int most_guard_rounds = 3;
 
 // ---- contenders ----------------------------------------------------------------------------
 
-constexpr std::array<std::string_view, contenders> titles = {"ours", "CAF stealing",
-                                                             "CAF sharing", "OTP"};
+constexpr std::array<std::string_view, contenders> titles = {"ours", "CAF stealing", "CAF sharing",
+                                                             "OTP"};
 
 struct program {
   strings before_row;
@@ -91,18 +90,15 @@ class bench {
  public:
   bench(const options& chosen, fs::path folder) : options_(chosen), folder_(std::move(folder)) {
     find_our_program();
-    for (const auto& each : targets)
-      rows_.emplace_back(each.row);
+    for (const auto& each : targets) rows_.emplace_back(each.row);
     for (const auto& row : programs_[ours].rows)
-      if (std::find(rows_.begin(), rows_.end(), row) == rows_.end())
-        rows_.push_back(row);
+      if (std::find(rows_.begin(), rows_.end(), row) == rows_.end()) rows_.push_back(row);
   }
 
   // Everything that --rows may name.
   strings names() const {
     auto all = rows_;
-    for (const auto& [name, limit] : guards_)
-      all.push_back(name);
+    for (const auto& [name, limit] : guards_) all.push_back(name);
     all.emplace_back(compile_guard);
     all.emplace_back(cost_ledger);
     return all;
@@ -113,8 +109,7 @@ class bench {
     for (const auto& name : wanted)
       if (std::find(known.begin(), known.end(), name) == known.end())
         throw bad_command_line("unknown row '" + name + "'; --list shows all");
-    if (!wanted.empty())
-      selected_ = wanted;
+    if (!wanted.empty()) selected_ = wanted;
   }
 
   void run_all() {
@@ -123,8 +118,7 @@ class bench {
     for (int round = 1; round <= options_.rounds; ++round) {
       std::cerr << "round " << round << " of " << options_.rounds << ":";
       for (const auto& row : rows_)
-        if (chosen(row))
-          run_row(row, round);
+        if (chosen(row)) run_row(row, round);
       std::cerr << "\n";
     }
     std::cerr << "guards:";
@@ -135,8 +129,7 @@ class bench {
       if (chosen(cost_ledger))
         measure(ours, programs_[ours].command(cost_ledger), cost_ledger, round, ledger_figures_);
     }
-    if (chosen(compile_guard))
-      time_compiler();
+    if (chosen(compile_guard)) time_compiler();
     std::cerr << "\n";
   }
 
@@ -185,15 +178,15 @@ class bench {
       peer.after_row = {policy};
     }
     if (!in_path("erl") || !in_path("erlc")) {
-      otp_version_ = "no Erlang/OTP: erl and erlc are not in PATH, its columns stay empty "
-                     "(Debian: erlang-base)\n";
+      otp_version_ =
+          "no Erlang/OTP: erl and erlc are not in PATH, its columns stay empty "
+          "(Debian: erlang-base)\n";
       return;
     }
     auto source = (folder_ / "otp_rows.erl").string();
     auto compiled = run({"erlc", "-o", scratch_.path().string(), source}, options_.timeout);
     if (!compiled.failure.empty())
-      throw std::runtime_error("erlc " + source + ": " + compiled.failure + "\n" +
-                               compiled.output);
+      throw std::runtime_error("erlc " + source + ": " + compiled.failure + "\n" + compiled.output);
     auto& peer = programs_[otp];
     peer.before_row = {"erl", "-noshell", "-pa",  scratch_.path().string(),
                        "-s",  "otp_rows", "main", "-extra"};
@@ -202,8 +195,7 @@ class bench {
   }
 
   void run_row(const std::string& row, int round) {
-    if (!programs_[ours].has(row))
-      fail(ours, row, round, "the program does not know this row");
+    if (!programs_[ours].has(row)) fail(ours, row, round, "the program does not know this row");
     for (int i = 0; i < contenders; ++i) {
       auto who = static_cast<contender>(i);
       if (programs_[who].has(row))
@@ -213,13 +205,10 @@ class bench {
 
   void measure(contender who, const strings& command, std::string_view row, int round,
                figures& into) {
-    if (who == ours)
-      std::cerr << " " << row << std::flush;
+    if (who == ours) std::cerr << " " << row << std::flush;
     auto result = run(command, options_.timeout);
-    if (result.failure.empty())
-      result.failure = into.add(who, result.output);
-    if (!result.failure.empty())
-      fail(who, row, round, result.failure);
+    if (result.failure.empty()) result.failure = into.add(who, result.output);
+    if (!result.failure.empty()) fail(who, row, round, result.failure);
   }
 
   void fail(contender who, std::string_view row, int round, const std::string& why) {
@@ -263,10 +252,9 @@ void bench::time_compiler() {
     auto result = run(command, options_.timeout);
     std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
     if (result.failure.empty())
-      guard_figures_.add(ours, std::string(compile_guard) + " " + std::to_string(taken.count()) +
-                                 " s\n");
-    else
-      return fail(ours, compile_guard, round, result.failure);
+      guard_figures_.add(ours,
+                         std::string(compile_guard) + " " + std::to_string(taken.count()) + " s\n");
+    else return fail(ours, compile_guard, round, result.failure);
   }
 }
 
@@ -274,8 +262,7 @@ void bench::time_compiler() {
 
 // For people: three digits, thousands and millions by a letter.
 std::string readable(std::optional<double> value) {
-  if (!value)
-    return "-";
+  if (!value) return "-";
   double shown = *value;
   const char* suffix = "";
   if (shown >= 1e6) {
@@ -314,8 +301,7 @@ void print_table(const std::vector<strings>& lines) {
 
 target target_of(const std::string& row) {
   for (const auto& each : targets)
-    if (each.row == row)
-      return each;
+    if (each.row == row) return each;
   return {row, {}, {}};
 }
 
@@ -339,8 +325,8 @@ void bench::print_machine() const {
 #endif
   auto bare = [](const std::string& line) { return line.substr(0, line.find('\n')); };
   std::cout << "machine: " << first_line_of("/proc/cpuinfo", "model name") << ", "
-            << std::thread::hardware_concurrency() << " cores, " << compiler << __VERSION__
-            << ", " << bare(caf_version_) << ", " << bare(otp_version_) << "\n"
+            << std::thread::hardware_concurrency() << " cores, " << compiler << __VERSION__ << ", "
+            << bare(caf_version_) << ", " << bare(otp_version_) << "\n"
             << std::flush;
 }
 
@@ -370,53 +356,45 @@ void bench::print_guards() const {
   std::vector<strings> lines = {{"guard", "unit", "ours", "limit", ""}};
   auto limit_of = [this](const std::string& name) -> std::optional<double> {
     for (const auto& [limited, limit] : own_limits)
-      if (limited == name)
-        return limit;
+      if (limited == name) return limit;
     auto found = guards_.find(name);
     return found == guards_.end() ? std::nullopt : found->second;
   };
   auto add = [&](const metric& guard, std::optional<double> limit) {
     auto mine = guard.median(ours);
     bool over = mine && limit && *mine > *limit;
-    lines.push_back({guard.name, guard.unit, readable(mine), readable(limit),
-                     over ? "OVER ITS LIMIT" : ""});
+    lines.push_back(
+        {guard.name, guard.unit, readable(mine), readable(limit), over ? "OVER ITS LIMIT" : ""});
   };
   for (const auto& row : row_figures_.all())
-    if (auto limit = limit_of(row.name))
-      add(row, limit);
-  for (const auto& guard : guard_figures_.all())
-    add(guard, limit_of(guard.name));
-  if (lines.size() == 1)
-    return;
+    if (auto limit = limit_of(row.name)) add(row, limit);
+  for (const auto& guard : guard_figures_.all()) add(guard, limit_of(guard.name));
+  if (lines.size() == 1) return;
   std::cout << "\nGuards: our own figures and what they may be at most.\n\n";
   print_table(lines);
 }
 
 void bench::print_ledger() const {
-  if (ledger_figures_.all().empty())
-    return;
+  if (ledger_figures_.all().empty()) return;
   std::map<std::string, std::map<std::string, std::optional<double>>> prices;
   strings features;
   for (const auto& price : ledger_figures_.all()) {
     auto feature = price.name.substr(price.name.find(':') + 1);
-    if (!prices.contains(feature))
-      features.push_back(feature);
+    if (!prices.contains(feature)) features.push_back(feature);
     prices[feature][price.unit] = price.median(ours);
   }
   std::vector<strings> lines = {{"feature", "ns", "bytes", ""}};
   for (const auto& feature : features)
     lines.push_back(
-      {feature, readable(prices[feature]["ns"]), readable(prices[feature]["bytes"]), ""});
+        {feature, readable(prices[feature]["ns"]), readable(prices[feature]["bytes"]), ""});
   std::cout << "\nCost ledger: what each feature adds to one event.\n\n";
   print_table(lines);
 }
 
 void bench::print_failures() const {
-  if (failures_.empty())
-    return;
+  if (failures_.empty()) return;
   std::cout << "\nFailed runs (their figures are missing above):\n";
-  for (const auto& each : failures_)
-    std::cout << "  " << each << "\n";
+  for (const auto& each : failures_) std::cout << "  " << each << "\n";
 }
 
 // ---- JSON ----------------------------------------------------------------------------------
@@ -428,8 +406,7 @@ void write_atomically(const std::string& file, const std::string& content) {
   stream << content;
   stream.close();
   std::error_code error;
-  if (stream)
-    fs::rename(draft, file, error);
+  if (stream) fs::rename(draft, file, error);
   if (!stream || error) {
     std::error_code ignored;
     fs::remove(draft, ignored);
@@ -444,8 +421,7 @@ void check_writable(const std::string& file) {
   bool writable = !fs::is_directory(file) && std::ofstream(draft).is_open();
   std::error_code ignored;
   fs::remove(draft, ignored);
-  if (!writable)
-    throw bad_command_line("--json: cannot write '" + file + "'");
+  if (!writable) throw bad_command_line("--json: cannot write '" + file + "'");
 }
 
 void bench::write_json() const {
@@ -456,18 +432,15 @@ int bench_main(int argc, char** argv) {
   auto chosen = parse(argc, argv);
   bench all(chosen, fs::read_symlink("/proc/self/exe").parent_path());
   if (chosen.list) {
-    for (const auto& name : all.names())
-      std::cout << name << "\n";
+    for (const auto& name : all.names()) std::cout << name << "\n";
     return 0;
   }
   all.select(chosen.rows);
-  if (!chosen.json.empty())
-    check_writable(chosen.json);
+  if (!chosen.json.empty()) check_writable(chosen.json);
   all.run_all();
   all.print_tables();
   all.print_failures();
-  if (!chosen.json.empty())
-    all.write_json();
+  if (!chosen.json.empty()) all.write_json();
   return all.failed() ? 1 : 0;
 }
 

@@ -31,8 +31,7 @@ struct metric {
 
   std::optional<double> median(contender who) const {
     auto sorted = samples[who];
-    if (sorted.empty())
-      return {};
+    if (sorted.empty()) return {};
     std::sort(sorted.begin(), sorted.end());
     auto middle = sorted.size() / 2;
     return sorted.size() % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
@@ -41,16 +40,14 @@ struct metric {
   /// CAF is as good as its better policy.
   std::optional<double> caf() const {
     auto a = median(caf_stealing), b = median(caf_sharing);
-    if (!a || !b)
-      return a ? a : b;
+    if (!a || !b) return a ? a : b;
     return higher_is_better() ? std::max(*a, *b) : std::min(*a, *b);
   }
 
   /// More than 1: we are better.
   std::optional<double> ratio_to(std::optional<double> peer) const {
     auto mine = median(ours);
-    if (!mine || !peer || *mine <= 0 || *peer <= 0)
-      return {};
+    if (!mine || !peer || *mine <= 0 || *peer <= 0) return {};
     return higher_is_better() ? *mine / *peer : *peer / *mine;
   }
 };
@@ -83,8 +80,7 @@ class figures {
     // A feature in the ledger has two prices, in time and in space.
     bool two_units = name.starts_with(ledger_prefix);
     for (auto& each : all_)
-      if (each.name == name && (!two_units || each.unit == unit))
-        return each;
+      if (each.name == name && (!two_units || each.unit == unit)) return each;
     return all_.emplace_back(metric{name, unit, {}});
   }
 
@@ -95,20 +91,16 @@ inline std::string quoted(const std::string& text) {
   std::ostringstream json;
   json << '"';
   for (char c : text) {
-    if (c == '"' || c == '\\')
-      json << '\\' << c;
-    else if (static_cast<unsigned char>(c) < 0x20)
-      json << ' ';
-    else
-      json << c;
+    if (c == '"' || c == '\\') json << '\\' << c;
+    else if (static_cast<unsigned char>(c) < 0x20) json << ' ';
+    else json << c;
   }
   json << '"';
   return json.str();
 }
 
 inline std::string number(std::optional<double> value) {
-  if (!value)
-    return "null";
+  if (!value) return "null";
   std::ostringstream json;
   json << std::setprecision(9) << *value;
   return json.str();

@@ -24,8 +24,8 @@ struct options {
 };
 
 inline constexpr const char* usage =
-  "usage: coppice_bench [--rounds N] [--rows a,b,...] [--json FILE] [--timeout SECONDS] "
-  "[--list]\n";
+    "usage: coppice_bench [--rounds N] [--rows a,b,...] [--json FILE] [--timeout SECONDS] "
+    "[--list]\n";
 
 /// The command line was wrong: its text is for the user.
 struct bad_command_line : std::runtime_error {
@@ -45,8 +45,7 @@ inline strings split(const std::string& text, char separator) {
   strings parts;
   std::istringstream stream(text);
   for (std::string part; std::getline(stream, part, separator);)
-    if (!part.empty())
-      parts.push_back(part);
+    if (!part.empty()) parts.push_back(part);
   return parts;
 }
 
@@ -56,16 +55,14 @@ inline options parse(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     std::string option = argv[i];
     auto value = [&]() -> std::string {
-      if (++i == argc)
-        throw bad_command_line(option + " needs a value");
+      if (++i == argc) throw bad_command_line(option + " needs a value");
       return argv[i];
     };
     if (option == "--rounds") {
       chosen.rounds = positive_number(option, value());
     } else if (option == "--rows") {
       chosen.rows = split(value(), ',');
-      if (chosen.rows.empty())
-        throw bad_command_line("--rows needs names separated by commas");
+      if (chosen.rows.empty()) throw bad_command_line("--rows needs names separated by commas");
     } else if (option == "--json") {
       chosen.json = value();
     } else if (option == "--timeout") {

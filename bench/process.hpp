@@ -34,12 +34,10 @@ struct outcome {
 [[noreturn]] inline void exec_child(const strings& command, int output) {
   // Nobody may go on using the machine after the driver was interrupted.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (int nothing = open("/dev/null", O_RDONLY); nothing >= 0)
-    dup2(nothing, STDIN_FILENO);
+  if (int nothing = open("/dev/null", O_RDONLY); nothing >= 0) dup2(nothing, STDIN_FILENO);
   dup2(output, STDOUT_FILENO);
   std::vector<char*> arguments;
-  for (const auto& word : command)
-    arguments.push_back(const_cast<char*>(word.c_str()));
+  for (const auto& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   execvp(arguments[0], arguments.data());
   std::fprintf(stderr, "cannot run %s: %s\n", arguments[0], std::strerror(errno));
@@ -47,10 +45,8 @@ struct outcome {
 }
 
 inline std::string describe(int status) {
-  if (WIFSIGNALED(status))
-    return std::string("ended by signal ") + strsignal(WTERMSIG(status));
-  if (WEXITSTATUS(status) != 0)
-    return "exit status " + std::to_string(WEXITSTATUS(status));
+  if (WIFSIGNALED(status)) return std::string("ended by signal ") + strsignal(WTERMSIG(status));
+  if (WEXITSTATUS(status) != 0) return "exit status " + std::to_string(WEXITSTATUS(status));
   return {};
 }
 
@@ -91,8 +87,7 @@ inline outcome run(const strings& command, std::chrono::seconds timeout) {
     }
     // Short, because the end of a process does not wake the poll.
     pollfd waited{readable ? ends[0] : -1, POLLIN, 0};
-    if (poll(&waited, 1, 10) > 0)
-      drain();
+    if (poll(&waited, 1, 10) > 0) drain();
   }
   drain();
   close(ends[0]);
@@ -105,8 +100,7 @@ inline bool in_path(const std::string& program) {
   const char* path = std::getenv("PATH");
   std::istringstream folders(path ? path : "");
   for (std::string folder; std::getline(folders, folder, ':');)
-    if (access((std::filesystem::path(folder) / program).c_str(), X_OK) == 0)
-      return true;
+    if (access((std::filesystem::path(folder) / program).c_str(), X_OK) == 0) return true;
   return false;
 }
 

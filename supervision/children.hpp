@@ -29,7 +29,7 @@ namespace coppice {
 namespace detail {
 struct supervision_scope;
 struct address_book;
-}
+}// namespace detail
 
 class children {
  public:
@@ -57,8 +57,8 @@ class children {
   supervisor_spec& spec() noexcept { return spec_; }
 
   /// Adds a child and gives out its address. An address that is taken over from before a restart
-  /// of this supervisor keeps its mailbox's capacity and overflow policy. Throws `bad_result` on a wrong or duplicate spec,
-  /// which fails the supervisor's start.
+  /// of this supervisor keeps its mailbox's capacity and overflow policy. Throws `bad_result` on a
+  /// wrong or duplicate spec, which fails the supervisor's start.
   template <class T, class... As>
   typename T::address add(const child_spec& spec, As&&... arguments) {
     using made_by = detail::factory<T, std::decay_t<As>...>;

@@ -113,8 +113,8 @@ void decision::ended(child_index child, std::uint32_t incarnation, exit_reason r
   gone(child, incarnation, std::move(reason), now, out);
 }
 
-void decision::deadline(child_index child, std::uint32_t incarnation, deadline_kind which,
-                        time, actions& out) {
+void decision::deadline(child_index child, std::uint32_t incarnation, deadline_kind which, time,
+                        actions& out) {
   record* r = current(child, incarnation);
   if (!r || which == deadline_kind::none || r->armed != which) return;
   r->armed = deadline_kind::none;
@@ -164,14 +164,19 @@ void decision::set(record& r, child_state state) {
 void decision::arm(child_index child, deadline_kind which, time after, actions& out) {
   record& r = children_[child];
   r.armed = which;
-  out.push_back({.what = action::kind::arm, .which = which, .child = child,
-                 .incarnation = r.incarnation, .after = after});
+  out.push_back({.what = action::kind::arm,
+                 .which = which,
+                 .child = child,
+                 .incarnation = r.incarnation,
+                 .after = after});
 }
 
 void decision::cancel(child_index child, actions& out) {
   record& r = children_[child];
   if (r.armed == deadline_kind::none) return;
-  out.push_back({.what = action::kind::cancel, .which = r.armed, .child = child,
+  out.push_back({.what = action::kind::cancel,
+                 .which = r.armed,
+                 .child = child,
                  .incarnation = r.incarnation});
   r.armed = deadline_kind::none;
 }
@@ -199,21 +204,28 @@ void decision::remove(child_index child, exit_reason last, actions& out) {
   (r.next == no_child ? last_ : children_[r.next].previous) = r.previous;
   free_children_.push_back(child);
   --size_;
-  out.push_back({.what = action::kind::remove, .child = child, .incarnation = r.incarnation,
+  out.push_back({.what = action::kind::remove,
+                 .child = child,
+                 .incarnation = r.incarnation,
                  .reason = std::move(last)});
 }
 
 void decision::report(report_context about, child_index child, const exit_reason& reason,
                       actions& out) const {
-  out.push_back({.what = action::kind::report, .about = about, .child = child,
-                 .incarnation = children_[child].incarnation, .reason = reason});
+  out.push_back({.what = action::kind::report,
+                 .about = about,
+                 .child = child,
+                 .incarnation = children_[child].incarnation,
+                 .reason = reason});
 }
 
 void decision::start_child(child_index child, bool drop_mailbox, actions& out) {
   record& r = children_[child];
   ++r.incarnation;
   set(r, child_state::starting);
-  out.push_back({.what = action::kind::start, .drop_mailbox = drop_mailbox, .child = child,
+  out.push_back({.what = action::kind::start,
+                 .drop_mailbox = drop_mailbox,
+                 .child = child,
                  .incarnation = r.incarnation});
   arm(child, deadline_kind::start, policy(r).start_deadline, out);
 }
@@ -231,7 +243,9 @@ void decision::stop_child(child_index child, actions& out) {
   set(r, child_state::stopping);
   out.push_back({.what = action::kind::stop,
                  .which = limited ? deadline_kind::shutdown : deadline_kind::none,
-                 .child = child, .incarnation = r.incarnation, .after = how.deadline(),
+                 .child = child,
+                 .incarnation = r.incarnation,
+                 .after = how.deadline(),
                  .reason = exit_reason::shutdown()});
   arm(child, which, limited ? how.deadline() : spec_.stuck_limit, out);
 }
@@ -240,7 +254,9 @@ void decision::kill_child(child_index child, actions& out) {
   record& r = children_[child];
   cancel(child, out);
   set(r, child_state::killing);
-  out.push_back({.what = action::kind::kill, .child = child, .incarnation = r.incarnation,
+  out.push_back({.what = action::kind::kill,
+                 .child = child,
+                 .incarnation = r.incarnation,
                  .reason = exit_reason::killed()});
   arm(child, deadline_kind::stuck, spec_.stuck_limit, out);
 }
@@ -285,8 +301,7 @@ void decision::gone(child_index child, std::uint32_t incarnation, exit_reason re
   }
 }
 
-void decision::start_broke(child_index child, const exit_reason& reason, time now,
-                           actions& out) {
+void decision::start_broke(child_index child, const exit_reason& reason, time now, actions& out) {
   record& r = children_[child];
   trouble_of(r).last = reason;
   report(report_context::start_error, child, reason, out);
@@ -305,8 +320,7 @@ void decision::start_broke(child_index child, const exit_reason& reason, time no
     return;
   }
   set(r, child_state::restarting);
-  out.push_back({.what = action::kind::retry_later, .child = child,
-                 .incarnation = r.incarnation});
+  out.push_back({.what = action::kind::retry_later, .child = child, .incarnation = r.incarnation});
   if (!planned) return;
   drop_plan();
   phase_ = phase::up;
@@ -324,8 +338,7 @@ void decision::is_down(child_index child, const exit_reason& reason, actions& ou
   if (up() && spec.restart == restart::temporary) remove(child, reason, out);
 }
 
-void decision::verdict_on(child_index child, const exit_reason& reason, time now,
-                          actions& out) {
+void decision::verdict_on(child_index child, const exit_reason& reason, time now, actions& out) {
   record& r = children_[child];
   const verdict v = judge(policy(r).restart, reason);
   if (v.reported) report(report_context::child_terminated, child, reason, out);
@@ -364,8 +377,8 @@ cause_ptr decision::overspent(child_index child, const exit_reason& reason, time
                           ", the limit of each child",
                       {}, 0, as_cause(child, reason));
   if (!budget_.spend(now, spec_.intensity, spec_.window))
-    return make_cause("the children " + more_than(spec_.intensity) + ", the supervisor's limit",
-                      {}, 0, as_cause(child, reason));
+    return make_cause("the children " + more_than(spec_.intensity) + ", the supervisor's limit", {},
+                      0, as_cause(child, reason));
   return nullptr;
 }
 
@@ -462,9 +475,7 @@ void decision::advance(time now, actions& out) {
   ready_.clear();
   if (!plan_.finished()) return;
   switch (phase_) {
-    case phase::starting:
-      out.push_back({.what = action::kind::up});
-      [[fallthrough]];
+    case phase::starting: out.push_back({.what = action::kind::up}); [[fallthrough]];
     case phase::regrouping:
       phase_ = phase::up;
       plan_.clear();
@@ -506,8 +517,7 @@ child_view decision::view(child_index child) const {
 
 std::vector<restart_record> decision::history() const {
   std::vector<restart_record> sorted(history_.begin(), history_.end());
-  std::rotate(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(oldest_),
-              sorted.end());
+  std::rotate(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(oldest_), sorted.end());
   return sorted;
 }
 

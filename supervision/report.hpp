@@ -17,7 +17,10 @@ class supervisor_report {
   supervisor_report(report_context context, const exit_reason& why,
                     const detail::cell& of_supervisor, const detail::cell* of_child,
                     std::uint32_t of_incarnation) noexcept
-      : about(context), reason(why), incarnation(of_incarnation), supervisor_(of_supervisor),
+      : about(context),
+        reason(why),
+        incarnation(of_incarnation),
+        supervisor_(of_supervisor),
         child_(of_child) {}
 
   report_context about;

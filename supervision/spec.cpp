@@ -25,8 +25,7 @@ bool within(milliseconds value, milliseconds least) { return value >= least && v
 
 std::string range(std::string what, milliseconds value, milliseconds least) {
   return std::move(what) + " is " + std::to_string(value.count()) + " ms: choose " +
-         std::to_string(least.count()) + " ms to " + std::to_string(longest.count()) +
-         " ms (24 h)";
+         std::to_string(least.count()) + " ms to " + std::to_string(longest.count()) + " ms (24 h)";
 }
 
 result<void> validate(const intensity& limit, const std::string& whose, window rule) {
@@ -44,8 +43,7 @@ result<void> validate(const intensity& limit, const std::string& whose, window r
 }  // namespace
 
 result<void> validate(const child_spec& spec) {
-  if (spec.id.empty())
-    return invalid("a child has no id: give it one, as in {.id = \"checkout\"}");
+  if (spec.id.empty()) return invalid("a child has no id: give it one, as in {.id = \"checkout\"}");
   if (spec.id.size() > longest_id)
     return invalid("the child id that begins with \"" + spec.id.substr(0, 16) + "\" has " +
                    std::to_string(spec.id.size()) + " bytes: use at most " +
@@ -58,15 +56,15 @@ result<void> validate(const child_spec& spec) {
   if (spec.id.find('/') != std::string::npos)
     return invalid(child + "an id may not contain '/', which separates the ids in a path");
   if (spec.capacity < 1 || spec.capacity > largest_capacity)
-    return invalid(child + "the capacity is " + std::to_string(spec.capacity) +
-                   ": choose 1 to " + std::to_string(largest_capacity));
+    return invalid(child + "the capacity is " + std::to_string(spec.capacity) + ": choose 1 to " +
+                   std::to_string(largest_capacity));
   if (!within(spec.start_deadline, milliseconds{1}))
     return invalid(range(child + "the start deadline", spec.start_deadline, milliseconds{1}));
   if (spec.shutdown.what() == shutdown::kind::within &&
       !within(spec.shutdown.deadline(), milliseconds{0}))
-    return invalid(range(child + "the shutdown deadline", spec.shutdown.deadline(),
-                         milliseconds{0}) +
-                   ", coppice::infinity or coppice::brutal_kill");
+    return invalid(
+        range(child + "the shutdown deadline", spec.shutdown.deadline(), milliseconds{0}) +
+        ", coppice::infinity or coppice::brutal_kill");
   return {};
 }
 

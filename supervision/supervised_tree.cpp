@@ -26,8 +26,8 @@ using supervisor_ref = ref<detail::list_children>;
 void fill(outside& asker, tree_node& node, const supervisor_ref& from,
           std::chrono::steady_clock::time_point until) {
   if (node.state != "running") return;
-  const auto left = std::chrono::duration_cast<milliseconds>(
-      until - std::chrono::steady_clock::now());
+  const auto left =
+      std::chrono::duration_cast<milliseconds>(until - std::chrono::steady_clock::now());
   auto rows = asker.ask(from, detail::list_children{}, std::max(left, milliseconds{0}));
   if (!rows) {
     node.state = "no answer";
@@ -46,9 +46,9 @@ void fill(outside& asker, tree_node& node, const supervisor_ref& from,
 supervised_tree::supervised_tree(system& home, std::string id, children::builder build,
                                  supervision_observer* watch)
     : impl_(new implementation{home, std::make_shared<detail::supervision_scope>(watch), {}}) {
-  impl_->root = home.spawn<supervisor>({.id = std::move(id)}, impl_->scope,
-                                       std::make_shared<detail::address_book>(), std::move(build),
-                                       true);
+  impl_->root =
+      home.spawn<supervisor>({.id = std::move(id)}, impl_->scope,
+                             std::make_shared<detail::address_book>(), std::move(build), true);
 }
 
 supervised_tree::~supervised_tree() = default;

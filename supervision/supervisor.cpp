@@ -81,8 +81,9 @@ detail::cell* children::add_cell(const detail::actor_type& type, detail::factory
   const auto id_of = [this](std::uint32_t i) { return book_.id_of(i); };
   if (book_.ids.find(spec.id, id_of) != detail::id_index::none)
     throw bad_result{error{errc::invalid,
-                           "two children have the id '" + spec.id + "'; ids are unique among "
-                           "siblings",
+                           "two children have the id '" + spec.id +
+                               "'; ids are unique among "
+                               "siblings",
                            parent_.path()}};
   const auto index = static_cast<std::uint32_t>(book_.slots.size());
   detail::address_book::slot slot;
@@ -183,11 +184,10 @@ void supervisor::build() {
   }
   book.former_ids = {};
 
-  const child_names names{
-      [](const void* self, child_index child) {
-        return static_cast<const supervisor*>(self)->cell_of(child).path();
-      },
-      this};
+  const child_names names{[](const void* self, child_index child) {
+                            return static_cast<const supervisor*>(self)->cell_of(child).path();
+                          },
+                          this};
   mind_.emplace(all.spec_, names);
   for (std::uint32_t i = 0; i < all.policies_.size(); ++i)
     mind_->add(all.policies_[i], cell_of(i).incarnation());
@@ -203,13 +203,13 @@ task<> supervisor::started() {
         make_cause("the children could not be built", path(), incarnation(),
                    make_cause(std::string{name(e.error().code())}, "", 0, e.error().why()))};
   } catch (const std::exception& e) {
-    failed_start_ = exit_reason{exit_reason::kind::start_failed,
-                                make_cause(std::string{"the builder threw: "} + e.what(), path(),
-                                           incarnation())};
+    failed_start_ = exit_reason{
+        exit_reason::kind::start_failed,
+        make_cause(std::string{"the builder threw: "} + e.what(), path(), incarnation())};
   } catch (...) {
-    failed_start_ = exit_reason{exit_reason::kind::start_failed,
-                                make_cause("the builder threw what is no std::exception", path(),
-                                           incarnation())};
+    failed_start_ = exit_reason{
+        exit_reason::kind::start_failed,
+        make_cause("the builder threw what is no std::exception", path(), incarnation())};
   }
   if (!failed_start_) {
     cell_->expect(up, 0);
@@ -232,10 +232,8 @@ task<> supervisor::stopping(const exit_reason& why) {
   if (mind_) {
     cell_->expect(down, 0);
     open_when_down_ = &down;
-    if (why.what() == exit_reason::kind::killed)
-      mind_->kill(now(), actions_);
-    else
-      mind_->stop(why, now(), actions_);
+    if (why.what() == exit_reason::kind::killed) mind_->kill(now(), actions_);
+    else mind_->stop(why, now(), actions_);
     if (mind_->over() && actions_.empty()) cell_->complete(down);
     apply();
     co_await down;
@@ -285,10 +283,8 @@ void supervisor::apply() {
         [[fallthrough]];
       case action::kind::up: open = std::exchange(open_when_up_, nullptr); break;
       case action::kind::exit:
-        if (open_when_down_)
-          open = std::exchange(open_when_down_, nullptr);
-        else
-          cell_->request_stop(std::move(a.reason));
+        if (open_when_down_) open = std::exchange(open_when_down_, nullptr);
+        else cell_->request_stop(std::move(a.reason));
         break;
       default: carry_out(a); break;
     }
@@ -323,10 +319,9 @@ void supervisor::carry_out(action& a) {
 
 void supervisor::report(const action& a) const {
   if (!scope_->watch) return;
-  const detail::cell* child = a.child < book_->slots.size() ? book_->slots[a.child].cell.get()
-                                                            : nullptr;
-  scope_->watch->on_report(
-      supervisor_report{a.about, a.reason, *cell_, child, a.incarnation});
+  const detail::cell* child =
+      a.child < book_->slots.size() ? book_->slots[a.child].cell.get() : nullptr;
+  scope_->watch->on_report(supervisor_report{a.about, a.reason, *cell_, child, a.incarnation});
 }
 
 void supervisor::arm(const action& a) {

@@ -22,8 +22,7 @@ void append_text(const tree_node& n, int depth, std::string& out) {
   line.resize(std::max<std::size_t>(line.size() + 1, 40), ' ');
   char numbers[96];
   std::snprintf(numbers, sizeof numbers, "#%-4u restarts %-5u waiting %-6u handled %llu",
-                n.incarnation, n.restarts, n.waiting,
-                static_cast<unsigned long long>(n.handled));
+                n.incarnation, n.restarts, n.waiting, static_cast<unsigned long long>(n.handled));
   line += numbers;
   line += "  (" + n.kind + ')';
   out += line + '\n';

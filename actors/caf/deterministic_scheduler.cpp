@@ -20,10 +20,8 @@ bool deterministic_scheduler::step() {
   const auto outcome = job->resume(&unit_, 1);
   const bool owns_itself = this_worker.job_owns_itself;
   this_worker = outside;
-  if (outcome == caf::resumable::resume_later)
-    ready_.push_back(job);
-  else if (!owns_itself)
-    caf::intrusive_ptr_release(job);
+  if (outcome == caf::resumable::resume_later) ready_.push_back(job);
+  else if (!owns_itself) caf::intrusive_ptr_release(job);
   return true;
 }
 

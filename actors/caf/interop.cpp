@@ -56,14 +56,12 @@ void caf_bridge::deliver(cell& to, caf::mailbox_element_ptr message) {
       if (!x) continue;
       if (x->type->kind == node_kind::event && message->mid.is_request() && message->sender)
         confirm(to, x, *message);
-      else
-        to.send(x);
+      else to.send(x);
       return;
     }
   }
   if (message->mid.is_request() && message->sender) {
-    message->sender->enqueue(caf::strong_actor_ptr{control_block(to)},
-                             message->mid.response_id(),
+    message->sender->enqueue(caf::strong_actor_ptr{control_block(to)}, message->mid.response_id(),
                              caf::make_message(caf::make_error(caf::sec::unexpected_message)),
                              nullptr);
     return;

@@ -41,8 +41,8 @@ bool parker::wait(const std::chrono::nanoseconds* limit) noexcept {
     time.tv_nsec = static_cast<long>(limit->count() % 1'000'000'000);
   }
   while (token_.exchange(0, std::memory_order_acquire) == 0) {
-    const long r = syscall(SYS_futex, &token_, FUTEX_WAIT_PRIVATE, 0, limit ? &time : nullptr,
-                           nullptr, 0);
+    const long r =
+        syscall(SYS_futex, &token_, FUTEX_WAIT_PRIVATE, 0, limit ? &time : nullptr, nullptr, 0);
     if (r < 0 && errno == ETIMEDOUT) return token_.exchange(0, std::memory_order_acquire) != 0;
   }
   return true;
@@ -82,19 +82,15 @@ class scheduler::worker final : public caf::execution_unit {
       // A single job in the ring is mostly run by this worker before another has woken up: `run`
       // wakes one if not, or the watchdog if this job does not return.
       const bool alone = queue.ring_empty();
-      if (!queue.push(displaced))
-        owner_.inject(displaced);
-      else if (!alone)
-        owner_.wake_one();
+      if (!queue.push(displaced)) owner_.inject(displaced);
+      else if (!alone) owner_.wake_one();
     }
     if (owner_.clock_asleep_.load(std::memory_order_relaxed)) owner_.clock_parker_.wake();
   }
 
   void share(caf::resumable* job) {
-    if (queue.push(job))
-      owner_.wake_one();
-    else
-      owner_.inject(job);
+    if (queue.push(job)) owner_.wake_one();
+    else owner_.inject(job);
   }
 
   std::thread& thread() { return thread_; }
@@ -136,10 +132,8 @@ class scheduler::worker final : public caf::execution_unit {
         break;
       }
       epoch.store(epoch.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-      if (queue.ring_empty())
-        passed_over_ = 0;
-      else if (++passed_over_ > 1)
-        owner_.wake_one();
+      if (queue.ring_empty()) passed_over_ = 0;
+      else if (++passed_over_ > 1) owner_.wake_one();
     }
     while (caf::resumable* job = queue.take_next()) owner_.inject(job);
     while (caf::resumable* job = queue.pop()) owner_.inject(job);
@@ -221,7 +215,7 @@ class scheduler::worker final : public caf::execution_unit {
   std::size_t id_;
   std::thread thread_;
   std::uint32_t streak_ = 0;
-  std::uint32_t passed_over_ = 0;    ///< jobs run while others waited in the ring
+  std::uint32_t passed_over_ = 0;  ///< jobs run while others waited in the ring
   std::uint32_t since_injected_ = 0;  ///< events handled
 };
 
@@ -292,8 +286,7 @@ scheduler::scheduler(caf::actor_system& system)
 
 scheduler::~scheduler() = default;
 
-caf::actor_system::module* scheduler::make(caf::actor_system& system,
-                                           caf::detail::type_list<>) {
+caf::actor_system::module* scheduler::make(caf::actor_system& system, caf::detail::type_list<>) {
   return new scheduler(system);
 }
 
@@ -377,8 +370,8 @@ void scheduler::start() {
 
 bool scheduler::all_asleep() const noexcept {
   const std::size_t n = count_.load(std::memory_order_acquire);
-  std::size_t awake = n - static_cast<std::size_t>(
-                              std::popcount(sleepers_.load(std::memory_order_seq_cst)));
+  std::size_t awake =
+      n - static_cast<std::size_t>(std::popcount(sleepers_.load(std::memory_order_seq_cst)));
   for (std::size_t i = 0; awake && i < n; ++i)
     if (workers_[i].load(std::memory_order_acquire)->ended.load(std::memory_order_relaxed)) --awake;
   return awake == 0;
@@ -402,8 +395,7 @@ void scheduler::run_clock() {
       // Whoever wakes a worker does not pay for waking the clock too, so look now and then
       // whether a handler has got stuck meanwhile.
       tick left = std::clamp<tick>(options_.stall_limit.count(), 10, 1'000);
-      if (const auto next = home_.clock.next())
-        left = std::min(left, *next - home_.clock.read());
+      if (const auto next = home_.clock.next()) left = std::min(left, *next - home_.clock.read());
       const std::chrono::nanoseconds wait = std::chrono::milliseconds(std::max<tick>(left, 0));
       if (wait.count() > 0) clock_parker_.wait(&wait);
     }
@@ -435,20 +427,16 @@ void scheduler::look_after_workers(tick now) {
       continue;
     }
     if (now - w.seen_at >= 2) {
-      if (caf::resumable* job = w.queue.take_next())
-        inject(job);
-      else if (!w.queue.ring_empty() || injected_count_.load())
-        wake_one();
+      if (caf::resumable* job = w.queue.take_next()) inject(job);
+      else if (!w.queue.ring_empty() || injected_count_.load()) wake_one();
     }
     if (now - w.seen_at < limit) continue;
     if (!std::exchange(w.reported, true) && options_.watch)
       for (const stall& s : running_longer_than(options_.stall_limit)) options_.watch->on_stall(s);
     // Tried again each time: a spare worker may have come back meanwhile.
     if (spares_.load() < options_.spare_workers && !w.abandoned.exchange(true)) {
-      if (add_worker())
-        ++spares_;
-      else
-        w.abandoned.store(false);
+      if (add_worker()) ++spares_;
+      else w.abandoned.store(false);
     }
   }
 }
@@ -554,10 +542,8 @@ void scheduler::stop() {
     for (int slices = 1'000'000; slices > 0 && !injected_.empty(); --slices) {
       caf::resumable* job = injected_.front();
       injected_.pop_front();
-      if (!dynamic_cast<shell*>(job))
-        cleanup_and_release(job);
-      else if (job->resume(nullptr, 1) == caf::resumable::resume_later)
-        injected_.push_back(job);
+      if (!dynamic_cast<shell*>(job)) cleanup_and_release(job);
+      else if (job->resume(nullptr, 1) == caf::resumable::resume_later) injected_.push_back(job);
     }
   }
   home_.clock.sleeping(true);

@@ -109,19 +109,17 @@ void shell::enqueue(caf::mailbox_element_ptr message, caf::execution_unit*) {
 
 void cell::schedule() noexcept {
   shell& self = shell::of(*this);
-  if (own_thread_)
-    home_->run_on_own_thread(*this);
+  if (own_thread_) home_->run_on_own_thread(*this);
   else if (this_worker.unit && this_worker.home == home_) [[likely]]
     this_worker.unit->exec_later(&self);
-  else
-    self.home_system().scheduler().enqueue(&self);
+  else self.home_system().scheduler().enqueue(&self);
 }
 
 void cell::cleanup_foreign(const exit_reason& why) noexcept { shell::of(*this).clean_up(why); }
 
 std::string_view cell::id() const noexcept {
-  const auto* text = reinterpret_cast<const char*>(base_of(*this) +
-                                                   cell_layout::id_at(*factory_, *type_));
+  const auto* text =
+      reinterpret_cast<const char*>(base_of(*this) + cell_layout::id_at(*factory_, *type_));
   return {text, id_size_};
 }
 

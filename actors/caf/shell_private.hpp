@@ -13,9 +13,8 @@ namespace coppice::detail {
 /// monitors and links observe. All our refs together hold one of CAF's references.
 class shell final : public caf::monitorable_actor, public caf::resumable, public cell {
  public:
-  shell(caf::actor_config& config, core& home, const actor_type& type,
-        const factory_type& made_by, const cell_options& options, cell* parent,
-        std::uint32_t index);
+  shell(caf::actor_config& config, core& home, const actor_type& type, const factory_type& made_by,
+        const cell_options& options, cell* parent, std::uint32_t index);
   ~shell() override;
 
   subtype_t subtype() const override { return scheduled_actor; }

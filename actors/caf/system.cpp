@@ -19,8 +19,10 @@ detail::tick read_clock() noexcept {
 }
 
 error wrong_id(std::string_view id) {
-  return error{errc::invalid, "an id has 1 to 64 characters, no '/' and no control characters; "
-                              "this one is '" + std::string{id.substr(0, 80)} + "'"};
+  return error{errc::invalid,
+               "an id has 1 to 64 characters, no '/' and no control characters; "
+               "this one is '" +
+                   std::string{id.substr(0, 80)} + "'"};
 }
 
 }  // namespace
@@ -32,10 +34,8 @@ system::implementation::implementation(system_options given, bool is_determinist
   config.options = &options;
   // Unlimited by default: a busy CAF actor would keep its worker.
   config.set("scheduler.max-throughput", std::size_t{64});
-  if (deterministic)
-    config.load<detail::deterministic_scheduler>();
-  else
-    config.load<detail::scheduler>();
+  if (deterministic) config.load<detail::deterministic_scheduler>();
+  else config.load<detail::scheduler>();
   caf_system = std::make_unique<caf::actor_system>(config);
   caf_system->await_actors_before_shutdown(false);
 }
@@ -66,10 +66,8 @@ void system::implementation::root_ended(detail::cell* root) noexcept {
 }
 
 void system::implementation::run_on_own_thread(detail::cell& x) noexcept {
-  if (detail::scheduler* s = threads())
-    s->run_on_own_thread(x);
-  else
-    steps()->enqueue(&detail::shell::of(x));
+  if (detail::scheduler* s = threads()) s->run_on_own_thread(x);
+  else steps()->enqueue(&detail::shell::of(x));
 }
 
 std::vector<std::string> system::implementation::stop_all(std::chrono::milliseconds deadline) {
@@ -114,8 +112,7 @@ std::vector<std::string> system::implementation::stop_all(std::chrono::milliseco
   return stuck;
 }
 
-system::system(system_options options)
-    : impl_(std::make_unique<implementation>(options, false)) {}
+system::system(system_options options) : impl_(std::make_unique<implementation>(options, false)) {}
 
 system::system(std::unique_ptr<implementation> impl) noexcept : impl_(std::move(impl)) {}
 
@@ -139,8 +136,9 @@ detail::cell_ptr system::spawn_cell(const detail::actor_type& type, detail::fact
       std::any_of(options.id.begin(), options.id.end(), wrong_character))
     throw bad_result{wrong_id(options.id)};
   if (options.capacity < 1 || options.capacity > detail::lane::max_capacity)
-    throw bad_result{error{errc::invalid, "a mailbox's capacity is 1 to 60000 events; this one is " +
-                                              std::to_string(options.capacity)}};
+    throw bad_result{
+        error{errc::invalid, "a mailbox's capacity is 1 to 60000 events; this one is " +
+                                 std::to_string(options.capacity)}};
   detail::cell_options set_up;
   set_up.capacity = options.capacity;
   set_up.policy = options.on_full;
@@ -179,21 +177,20 @@ cell_ptr make_cell(core& home, const actor_type& type, factory_ref made_by, std:
                    const cell_options& options, cell* parent, std::uint32_t index) {
   auto& all = system_access::of(home);
   if (options.own_thread && all.threads() && !all.threads()->reserve_own_thread())
-    throw bad_result{error{errc::limit, "all threads for actors of their own are in use; see "
-                                        "system_options::own_threads"}};
+    throw bad_result{error{errc::limit,
+                           "all threads for actors of their own are in use; see "
+                           "system_options::own_threads"}};
   return cell_layout::make(home, *all.caf_system, type, made_by, id, options, parent, index);
 }
 
 void replace_factory(cell& x, void* factory) noexcept { cell_layout::replace_factory(x, factory); }
 
-caf_bridge& caf_bridge::of(core& home) noexcept {
-  return system_access::of(home).bridge;
-}
+caf_bridge& caf_bridge::of(core& home) noexcept { return system_access::of(home).bridge; }
 
 std::unique_ptr<system> system_access::make_deterministic(system_options options,
                                                           std::uint64_t seed) {
-  auto s = std::unique_ptr<system>{new system{
-      std::make_unique<system::implementation>(options, true)}};
+  auto s =
+      std::unique_ptr<system>{new system{std::make_unique<system::implementation>(options, true)}};
   s->impl_->steps()->seed(seed);
   return s;
 }

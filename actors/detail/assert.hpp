@@ -13,7 +13,8 @@ namespace coppice::detail {
 }
 
 inline void require(bool holds, const char* sentence) noexcept {
-  if (!holds) [[unlikely]] broken(sentence);
+  if (!holds) [[unlikely]]
+    broken(sentence);
 }
 
 }  // namespace coppice::detail

@@ -199,7 +199,8 @@ bool cell::run(std::uint32_t budget, std::uint32_t& handled) {
     }
     ++handled;
     dispatch(x);
-    if (state() == cell_state::ended) [[unlikely]] return leave();
+    if (state() == cell_state::ended) [[unlikely]]
+      return leave();
   }
 }
 
@@ -277,13 +278,11 @@ bool cell::not_for_us(node* x) noexcept {
       if (ours && x->type == &notice_node<ended>::type_record) {
         const auto& e = static_cast<notice_node<ended>*>(x)->value;
         auto& watching = more().watching;
-        const auto from = std::find_if(watching.begin(), watching.end(), [&](const cell_ptr& w) {
-          return w->number() == e.number;
-        });
+        const auto from = std::find_if(watching.begin(), watching.end(),
+                                       [&](const cell_ptr& w) { return w->number() == e.number; });
         if (from == watching.end())  // not watched any more; nobody and itself never are
           ours = e.number == 0 || e.number == number();
-        else if (e.gone)
-          watching.erase(from);
+        else if (e.gone) watching.erase(from);
       }
       if (!ours) destroy(x);
       return !ours;
@@ -345,7 +344,8 @@ void cell::dispatch(node* x) {
     }
     if (x) destroy(x);
   }
-  if (stop_wanted_) [[unlikely]] stop_if_idle();
+  if (stop_wanted_) [[unlikely]]
+    stop_if_idle();
 }
 
 request* cell::detach_in_hand() noexcept {

@@ -191,12 +191,14 @@ class cell {
   /// Sends what nobody waits for: a refused event is a dead letter with its reason.
   void send(node* x) noexcept {
     const auto outcome = push(x);
-    if (outcome != lane::outcome::put) [[unlikely]] refused(x, outcome);
+    if (outcome != lane::outcome::put) [[unlikely]]
+      refused(x, outcome);
   }
   /// Asks: a refused request comes back as a failed answer.
   void ask(request* x) noexcept {
     const auto outcome = push(x);
-    if (outcome != lane::outcome::put) [[unlikely]] refused(x, outcome);
+    if (outcome != lane::outcome::put) [[unlikely]]
+      refused(x, outcome);
   }
   bool tell(control what, exit_reason why = {}, cell* from = nullptr) noexcept;
   /// `index`: what the parent calls it in the reports that follow.
@@ -261,8 +263,8 @@ class cell {
   std::stop_token stop_token();
 
  protected:
-  cell(core& home, const actor_type& type, const factory_type& made_by,
-       const cell_options& options, cell* parent, std::uint32_t index) noexcept;
+  cell(core& home, const actor_type& type, const factory_type& made_by, const cell_options& options,
+       cell* parent, std::uint32_t index) noexcept;
   ~cell();
 
  private:
@@ -357,9 +359,7 @@ class cell {
   bool closing_ : 1;  ///< `stopping` runs, or has run
 };
 
-inline void retain(cell* x) noexcept {
-  x->references_.fetch_add(1, std::memory_order_relaxed);
-}
+inline void retain(cell* x) noexcept { x->references_.fetch_add(1, std::memory_order_relaxed); }
 void release_last(cell* x) noexcept;
 inline void release(cell* x) noexcept {
   if (x->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) release_last(x);

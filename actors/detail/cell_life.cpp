@@ -25,8 +25,7 @@ thread_local constinit cell* under_construction = nullptr;
 
 void cell::make_incarnation(bool fresh_mailbox) {
   if (fresh_mailbox) drop_mailbox(dead_letter_reason::restarting);
-  if (!reject_while_restarting_ || incarnation() == 0)
-    lane_.accept();
+  if (!reject_while_restarting_ || incarnation() == 0) lane_.accept();
   else  // until the start is complete
     lane_.refuse_restarting();
   stop_wanted_ = false;
@@ -176,17 +175,17 @@ void cell::finish(exit_reason why) noexcept {
     return;
   }
   report(was_starting && why.what() == exit_reason::kind::start_failed ? report_kind::start_failed
-                                                                        : report_kind::ended,
+                                                                       : report_kind::ended,
          std::move(why));
 }
 
 /// What becomes of an event that was in hand when its incarnation ended.
 void cell::settle(node* x, const exit_reason& why) noexcept {
   if (x->type->kind == node_kind::request) {
-    answer_failed(static_cast<request*>(x), errc::crashed,
-                  make_cause("the actor ended with the event in hand: " +
-                                 std::string{name(why.what())},
-                             path(), incarnation(), why.why()));
+    answer_failed(
+        static_cast<request*>(x), errc::crashed,
+        make_cause("the actor ended with the event in hand: " + std::string{name(why.what())},
+                   path(), incarnation(), why.why()));
     return;
   }
   if (x->type->counted()) home().dead(dead_letter_reason::crashed, x->type->event, this);
@@ -307,8 +306,7 @@ exit_reason cell::crashed(std::string what, cause_ptr root) const {
 namespace coppice {
 
 actor_base::actor_base() : cell_(detail::under_construction) {
-  if (!cell_)
-    throw std::logic_error{"an actor is made by its supervisor or by spawn, not by hand"};
+  if (!cell_) throw std::logic_error{"an actor is made by its supervisor or by spawn, not by hand"};
 }
 
 result<void> actor_base::offer_refused(detail::cell& to, detail::node* event,

@@ -14,10 +14,11 @@
 /// events, timers, watches, links).
 namespace coppice::detail {
 
-inline constexpr std::uint32_t max_waiting = 1'000;      // pending asks, pauses and rooms of one actor
-inline constexpr std::size_t max_relations = 10'000;     // watches and links of one actor, each
+inline constexpr std::uint32_t max_waiting = 1'000;  // pending asks, pauses and rooms of one actor
+inline constexpr std::size_t max_relations = 10'000;  // watches and links of one actor, each
 inline constexpr std::int64_t max_wait_ms = 7 * 86'400'000LL;
-inline constexpr std::uint8_t token_taken = 1, stop_asked = 2;  // the marks of an incarnation's token
+inline constexpr std::uint8_t token_taken = 1,
+                              stop_asked = 2;  // the marks of an incarnation's token
 
 struct timer_node : node {
   static void* operator new(std::size_t n) { return allocate(n); }
@@ -58,10 +59,10 @@ struct extras {
   std::vector<cell_ptr> watching;
   std::vector<cell_ptr> links;
   exit_reason stop_reason;
-  tick stop_until = 0;        ///< zero: no deadline
+  tick stop_until = 0;  ///< zero: no deadline
   node* envelopes = nullptr;  ///< of destroyed turns, settled when the object is gone
-  node_queue interleaved;     ///< held events that may be handled while a turn waits
-  bool partitioned = false;   ///< the held events have been looked through for such
+  node_queue interleaved;  ///< held events that may be handled while a turn waits
+  bool partitioned = false;  ///< the held events have been looked through for such
 };
 
 }  // namespace coppice::detail

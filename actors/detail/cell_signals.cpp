@@ -30,8 +30,8 @@ void cell::handle_system() {
 
 void cell::on_control(control_node& c) {
   const cell_state s = state();
-  const bool alive = s == cell_state::starting || s == cell_state::running ||
-                     s == cell_state::stopping;
+  const bool alive =
+      s == cell_state::starting || s == cell_state::running || s == cell_state::stopping;
   switch (c.what) {
     case control::start:
       if (s != cell_state::down) break;
@@ -83,27 +83,27 @@ void cell::on_control(control_node& c) {
       }
       break;
     case control::unwatch:
-      if (extras_)
-        std::erase_if(extras_->watchers, [&](const auto& w) { return w.who == c.from; });
+      if (extras_) std::erase_if(extras_->watchers, [&](const auto& w) { return w.who == c.from; });
       break;
     case control::link:
       if (alive && c.from.get() != this) {
         auto& links = more().links;
         if (std::find(links.begin(), links.end(), c.from) == links.end()) links.push_back(c.from);
       } else if (!alive) {
-        signal_end(c.from.get(), exit_reason{exit_reason::kind::noproc,
-                                             make_cause("it was linked to an actor that does not "
-                                                        "run", path())}, true);
+        signal_end(c.from.get(),
+                   exit_reason{exit_reason::kind::noproc,
+                               make_cause("it was linked to an actor that does not "
+                                          "run",
+                                          path())},
+                   true);
       }
       break;
     case control::unlink:
       if (extras_) std::erase(extras_->links, c.from);
       break;
     case control::signal:
-      if (alive)
-        on_signal(c);
-      else
-        stop_marks_.store(0, std::memory_order_relaxed);
+      if (alive) on_signal(c);
+      else stop_marks_.store(0, std::memory_order_relaxed);
       break;
     case control::report:
       if (alive && type_->child_report) {
@@ -135,10 +135,8 @@ void cell::on_signal(control_node& c) {
         incarnation()));
     return;
   }
-  if (untrappable)
-    die(exit_reason{kind::killed, c.reason.why()});
-  else if (what != kind::normal || (c.from.get() == this && !c.flag))
-    die(c.reason);
+  if (untrappable) die(exit_reason{kind::killed, c.reason.why()});
+  else if (what != kind::normal || (c.from.get() == this && !c.flag)) die(c.reason);
 }
 
 // ---- timers, watches, links ---------------------------------------------------------------

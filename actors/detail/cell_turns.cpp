@@ -82,7 +82,7 @@ void cell::resume_turn(turn& t) {
   turn_ = &t;
   if (this_worker.mark)
     this_worker.mark->event.store(t.envelope ? t.envelope->type->event : nullptr,
-                           std::memory_order_relaxed);
+                                  std::memory_order_relaxed);
   while (frame* f = std::exchange(t.ready, nullptr)) {
     f->handle.resume();
     if (!f->handle.done()) continue;
@@ -99,10 +99,8 @@ void cell::resume_turn(turn& t) {
     const turn_kind kind = t.kind;
     end_turn(t);
     if (kind == turn_kind::started) start_completed();
-    if (kind == turn_kind::stopping)
-      finish(more().stop_reason);
-    else if (stop_wanted_)
-      stop_if_idle();
+    if (kind == turn_kind::stopping) finish(more().stop_reason);
+    else if (stop_wanted_) stop_if_idle();
     return;
   }
   turn_ = nullptr;
@@ -279,9 +277,9 @@ void cell::on_wake(tick at) {
     if (e.stop_until && e.stop_until <= at && (closing_ || stop_wanted_)) {
       e.stop_until = 0;
       die(e.stop_reason.clean() ? exit_reason{exit_reason::kind::killed,
-                                                 make_cause("it did not stop within its deadline",
-                                                            path(), incarnation())}
-                                   : e.stop_reason);
+                                              make_cause("it did not stop within its deadline",
+                                                         path(), incarnation())}
+                                : e.stop_reason);
       return;
     }
     while (const auto key = e.timers.pop(at)) {

@@ -179,12 +179,9 @@ struct request_node : request {
     ::new (&value) E(std::move(e));
   }
   ~request_node() {
-    if (type == &as_request)
-      value.~E();
-    else if (failed())
-      why.~cause_ptr();
-    else
-      reply.~reply_type();
+    if (type == &as_request) value.~E();
+    else if (failed()) why.~cause_ptr();
+    else reply.~reply_type();
   }
   static void* operator new(std::size_t n) { return allocate(n); }
   static void operator delete(void* p, std::size_t n) noexcept { deallocate(p, n); }

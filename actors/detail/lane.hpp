@@ -46,13 +46,14 @@ class lane {
     std::uint64_t seen = word_.load(std::memory_order_relaxed);
     std::uint64_t wanted;
     do {
-      if (seen & refusing) [[unlikely]] return refusal(seen);
+      if (seen & refusing) [[unlikely]]
+        return refusal(seen);
       if (counted && (seen >> count_shift) + held_.load(std::memory_order_relaxed) >= limit)
           [[unlikely]]
         return outcome::full;
       x->next = head(seen);
-      wanted = address(x) | ((seen & count_bits) + (counted ? one : 0)) |
-               (seen & flag_bits & ~parked);
+      wanted =
+          address(x) | ((seen & count_bits) + (counted ? one : 0)) | (seen & flag_bits & ~parked);
     } while (!word_.compare_exchange_weak(seen, wanted, std::memory_order_acq_rel,
                                           std::memory_order_relaxed));
     return seen & parked ? outcome::wake : outcome::put;
@@ -70,7 +71,8 @@ class lane {
 
   /// Consumer: whether there was a signal; clears it.
   bool take_signal() noexcept {
-    if (!(word_.load(std::memory_order_acquire) & signalled)) [[likely]] return false;
+    if (!(word_.load(std::memory_order_acquire) & signalled)) [[likely]]
+      return false;
     word_.fetch_and(~signalled, std::memory_order_acq_rel);
     return true;
   }
@@ -83,9 +85,9 @@ class lane {
     while (!word_.compare_exchange_weak(seen, seen & flag_bits, std::memory_order_acq_rel,
                                         std::memory_order_relaxed)) {
     }
-    held_.store(held_.load(std::memory_order_relaxed) +
-                    static_cast<std::uint32_t>(seen >> count_shift),
-                std::memory_order_relaxed);
+    held_.store(
+        held_.load(std::memory_order_relaxed) + static_cast<std::uint32_t>(seen >> count_shift),
+        std::memory_order_relaxed);
     return reversed(head(seen));
   }
 
@@ -129,9 +131,7 @@ class lane {
   }
 
   /// Any thread: nobody runs the actor because a turn of it waits, or it is not running.
-  bool is_suspended() const noexcept {
-    return word_.load(std::memory_order_relaxed) & suspended;
-  }
+  bool is_suspended() const noexcept { return word_.load(std::memory_order_relaxed) & suspended; }
 
   /// Orders a destructor after the last consumer's `park`.
   void synchronize() const noexcept { (void)word_.load(std::memory_order_acquire); }

@@ -59,8 +59,8 @@ void* refill_blocks(std::size_t size_class) {
   }
   if (!cache.first) {
     const std::size_t size = (size_class + 1) * block_step;
-    auto* chunk = static_cast<std::byte*>(
-        ::operator new(size * block_batch, std::align_val_t{block_step}));
+    auto* chunk =
+        static_cast<std::byte*>(::operator new(size* block_batch, std::align_val_t{block_step}));
     for (unsigned i = 0; i < block_batch; ++i)
       cache.first = ::new (chunk + i * size) free_block{cache.first};
     cache.count = block_batch;

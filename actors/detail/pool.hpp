@@ -65,7 +65,8 @@ inline void deallocate(void* memory, std::size_t size) noexcept {
   }
   const std::size_t size_class = (size - 1) / block_step;
   block_cache& cache = block_caches[size_class];
-  if (cache.count == block_batch) [[unlikely]] spill_blocks(size_class);
+  if (cache.count == block_batch) [[unlikely]]
+    spill_blocks(size_class);
   cache.first = ::new (memory) free_block{cache.first};
   ++cache.count;
 }

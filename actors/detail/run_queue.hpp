@@ -80,9 +80,7 @@ class run_queue {
   bool ring_empty() const noexcept {
     return head_.load(std::memory_order_acquire) >= tail_.load(std::memory_order_acquire);
   }
-  bool empty() const noexcept {
-    return ring_empty() && !slot_.load(std::memory_order_relaxed);
-  }
+  bool empty() const noexcept { return ring_empty() && !slot_.load(std::memory_order_relaxed); }
 
  private:
   alignas(64) std::atomic<Job*> slot_{nullptr};

@@ -15,8 +15,9 @@ timer_key timer_queue::arm(std::string_view name, tick at, tick period, node* ev
   if (!name.empty()) cancel(name);
   if (live_ == max_timers) {
     destroy(event);
-    throw bad_result{error{errc::limit, "an actor has at most 100000 timers; cancel some, or "
-                                        "spread them over more actors"}};
+    throw bad_result{error{errc::limit,
+                           "an actor has at most 100000 timers; cancel some, or "
+                           "spread them over more actors"}};
   }
   std::uint32_t index;
   if (free_.empty()) {

@@ -90,9 +90,8 @@ class executor {
   question<E> begin_ask(const ref<Es...>& to, E event,
                         std::chrono::milliseconds deadline = std::chrono::seconds{10}) {
     detail::check_accepts<ref<Es...>, E>();
-    return question<E>{send_question(detail_ref::get(to),
-                                     new detail::request_node<E>(std::move(event)),
-                                     deadline.count())};
+    return question<E>{send_question(
+        detail_ref::get(to), new detail::request_node<E>(std::move(event)), deadline.count())};
   }
 
   /// Asks, and runs until the answer is there; time moves on if need be, up to `deadline`.

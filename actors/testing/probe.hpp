@@ -48,10 +48,8 @@ class probe_actor : public actor<Es..., do_watch> {
     std::get<std::deque<E>>(record_->events).push_back(event);
   }
   void on(const do_watch& w) {
-    if (w.link)
-      this->cell_->link(w.other.get());
-    else
-      this->cell_->watch(w.other.get());
+    if (w.link) this->cell_->link(w.other.get());
+    else this->cell_->watch(w.other.get());
   }
 
  private:

@@ -49,10 +49,8 @@ class hopper : public event_based_actor {
   behavior make_behavior() override {
     return {[this](const actor& next) { next_ = next; },
             [this](uint64_t hops_left) {
-              if (hops_left == 0)
-                done_.open();
-              else
-                send(next_, hops_left - 1);
+              if (hops_left == 0) done_.open();
+              else send(next_, hops_left - 1);
             }};
   }
 
@@ -66,10 +64,8 @@ class hopper : public event_based_actor {
 double hops_per_second(caf::actor_system& system, uint64_t actors, uint64_t hops) {
   gate done;
   std::vector<actor> hoppers;
-  for (uint64_t i = 0; i < actors; ++i)
-    hoppers.push_back(system.spawn<hopper>(std::ref(done)));
-  for (uint64_t i = 0; i < actors; ++i)
-    caf::anon_send(hoppers[i], hoppers[(i + 1) % actors]);
+  for (uint64_t i = 0; i < actors; ++i) hoppers.push_back(system.spawn<hopper>(std::ref(done)));
+  for (uint64_t i = 0; i < actors; ++i) caf::anon_send(hoppers[i], hoppers[(i + 1) % actors]);
   // One round outside the measurement: every actor knows its neighbour afterwards.
   caf::anon_send(hoppers[0], actors);
   done.wait();
@@ -77,8 +73,7 @@ double hops_per_second(caf::actor_system& system, uint64_t actors, uint64_t hops
   caf::anon_send(hoppers[0], hops);
   done.wait();
   auto seconds = watch.seconds();
-  for (auto& each : hoppers)
-    end(each);
+  for (auto& each : hoppers) end(each);
   return static_cast<double>(hops) / seconds;
 }
 
@@ -104,7 +99,7 @@ class echo : public event_based_actor {
 class asker : public event_based_actor {
  public:
   asker(actor_config& config, actor peer, gate& finished)
-    : event_based_actor(config), peer_(std::move(peer)), done_(finished) {}
+      : event_based_actor(config), peer_(std::move(peer)), done_(finished) {}
 
   behavior make_behavior() override {
     return {[this](uint64_t round_trips) {
@@ -146,7 +141,7 @@ void ask(caf::actor_system& system) {
 class counter : public event_based_actor {
  public:
   counter(actor_config& config, uint64_t expected, gate& finished)
-    : event_based_actor(config), left_(expected), done_(finished) {}
+      : event_based_actor(config), left_(expected), done_(finished) {}
 
   behavior make_behavior() override {
     return {[this](uint64_t) {
@@ -165,12 +160,11 @@ class counter : public event_based_actor {
 class producer : public event_based_actor {
  public:
   producer(actor_config& config, actor target)
-    : event_based_actor(config), target_(std::move(target)) {}
+      : event_based_actor(config), target_(std::move(target)) {}
 
   behavior make_behavior() override {
     return {[this](uint64_t count) {
-      for (uint64_t i = 0; i < count; ++i)
-        send(target_, i);
+      for (uint64_t i = 0; i < count; ++i) send(target_, i);
       quit();
     }};
   }
@@ -183,12 +177,10 @@ void fan_in_4(caf::actor_system& system) {
   gate done;
   auto target = system.spawn<counter>(fan_in_events, std::ref(done));
   std::vector<actor> producers;
-  for (uint64_t i = 0; i < fan_in_senders; ++i)
-    producers.push_back(system.spawn<producer>(target));
+  for (uint64_t i = 0; i < fan_in_senders; ++i) producers.push_back(system.spawn<producer>(target));
   auto before = resident_bytes();
   stopwatch watch;
-  for (auto& each : producers)
-    caf::anon_send(each, fan_in_events / fan_in_senders);
+  for (auto& each : producers) caf::anon_send(each, fan_in_events / fan_in_senders);
   done.wait();
   report("fan_in_4", static_cast<double>(fan_in_events) / watch.seconds(), "events/s");
   report("fan_in_4_rss", (peak_resident_bytes() - before) / (1024.0 * 1024.0), "MiB");
@@ -211,7 +203,7 @@ caf::error record_exception(caf::scheduled_actor*, std::exception_ptr& exception
 class worker : public event_based_actor {
  public:
   worker(actor_config& config, actor tester)
-    : event_based_actor(config), tester_(std::move(tester)) {}
+      : event_based_actor(config), tester_(std::move(tester)) {}
 
   behavior make_behavior() override {
     set_exception_handler(record_exception);
@@ -228,7 +220,7 @@ class worker : public event_based_actor {
 class supervisor : public event_based_actor {
  public:
   supervisor(actor_config& config, actor tester)
-    : event_based_actor(config), tester_(std::move(tester)) {}
+      : event_based_actor(config), tester_(std::move(tester)) {}
 
   behavior make_behavior() override {
     set_down_handler([this](const caf::down_msg& down) { restart(down); });
@@ -259,8 +251,7 @@ class supervisor : public event_based_actor {
 
   void restart(const caf::down_msg& down) {
     auto found = by_actor_.find(down.source.id());
-    if (found == by_actor_.end())
-      return;
+    if (found == by_actor_.end()) return;
     auto* which = found->second;
     by_actor_.erase(found);
     which->last_cause = down.reason;
@@ -283,10 +274,8 @@ class tester : public event_based_actor {
               crash_ = crash;
             },
             [this](const actor& child) {
-              if (--left_ == 0)
-                done_.open();
-              else if (crash_)
-                caf::anon_send(child, crash_atom::value);
+              if (--left_ == 0) done_.open();
+              else if (crash_) caf::anon_send(child, crash_atom::value);
             }};
   }
 
@@ -317,8 +306,7 @@ void bytes(caf::actor_system& system) {
   start_batch(0);  // what is needed once is not a child's cost
   malloc_trim(0);
   auto before = resident_bytes();
-  for (uint64_t first = batch; first < batch + idle_children; first += batch)
-    start_batch(first);
+  for (uint64_t first = batch; first < batch + idle_children; first += batch) start_batch(first);
   malloc_trim(0);
   report("bytes", (resident_bytes() - before) / static_cast<double>(idle_children), "bytes");
   std::fflush(stdout);
@@ -344,7 +332,7 @@ void restart_1(caf::actor_system& system) {
 class sleeper : public event_based_actor {
  public:
   sleeper(actor_config& config, double& micros, gate& finished)
-    : event_based_actor(config), micros_(micros), done_(finished) {}
+      : event_based_actor(config), micros_(micros), done_(finished) {}
 
   behavior make_behavior() override {
     return {[this](uint64_t sent_ns) {
@@ -377,10 +365,9 @@ void idle_wake(caf::actor_system& system) {
 }
 
 constexpr row<caf::actor_system&> rows[] = {
-  {"ping_pong", ping_pong}, {"ask", ask},
-  {"fan_in_4", fan_in_4},   {"ring", ring},
-  {"bytes", bytes},         {"restart_1", restart_1},
-  {"idle_wake", idle_wake},
+    {"ping_pong", ping_pong}, {"ask", ask},     {"fan_in_4", fan_in_4},
+    {"ring", ring},           {"bytes", bytes}, {"restart_1", restart_1},
+    {"idle_wake", idle_wake},
 };
 
 struct config : caf::actor_system_config {
@@ -402,8 +389,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (argc == 2 && name == "--version") {
-    std::printf("CAF %d.%d.%d\n", CAF_VERSION / 10000, CAF_VERSION / 100 % 100,
-                CAF_VERSION % 100);
+    std::printf("CAF %d.%d.%d\n", CAF_VERSION / 10000, CAF_VERSION / 100 % 100, CAF_VERSION % 100);
     return 0;
   }
   auto* found = find_row(rows, name);

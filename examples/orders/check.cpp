@@ -307,8 +307,9 @@ int check(const options& chosen) {
 
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
-  CLI::App app{"Compares the ledger of the shop example with what the seed says must be in it.\n"
-               "Exits 0 if the books balance, 1 if they differ, 2 if that cannot be told."};
+  CLI::App app{
+      "Compares the ledger of the shop example with what the seed says must be in it.\n"
+      "Exits 0 if the books balance, 1 if they differ, 2 if that cannot be told."};
   app.name("orders_check");
   options chosen;
   app.add_option("--seed", chosen.seed, "the seed the orders were generated from")

@@ -77,14 +77,14 @@ enum class damage : std::size_t {
 };
 
 constexpr std::array<std::string_view, 16> damage_names{
-    "not_json",        "truncated",  "wrong_type",  "missing_field",  "unknown_field",
-    "duplicate_field", "empty_line", "empty_field", "overlong_field", "bad_order",
-    "bad_card",        "bad_plant",  "bad_string",  "bad_utf8",       "deep_nesting",
-    "huge_line"};
+    "not_json",       "truncated",       "wrong_type",   "missing_field",
+    "unknown_field",  "duplicate_field", "empty_line",   "empty_field",
+    "overlong_field", "bad_order",       "bad_card",     "bad_plant",
+    "bad_string",     "bad_utf8",        "deep_nesting", "huge_line"};
 
 constexpr std::array<std::string_view, 10> plants{
-    "intake:before",  "intake:after",    "inventory:before", "inventory:after", "payment:before",
-    "payment:after",  "shipping:before", "shipping:after",   "audit:before",    "audit:after"};
+    "intake:before", "intake:after",    "inventory:before", "inventory:after", "payment:before",
+    "payment:after", "shipping:before", "shipping:after",   "audit:before",    "audit:after"};
 
 /// Reasons to refuse a well-formed order, in the order in which the stages find them.
 enum class flaw : std::size_t { unknown_sku, bad_quantity, declined, undeliverable };
@@ -158,21 +158,33 @@ std::string escaped(const std::string& quoted_text) {
 }
 
 std::string sku_text(random& draw, bool unknown) {
-  static const std::vector<std::string> known{
-      "apple-green", "apple-red", "basket", "cider",  "hazelnut", "honey",
-      "ladder",      "pear",      "plum",   "quince", "saw",      "walnut"};
-  static const std::vector<std::string> others{
-      "apple-blue", "Pear",     "pear ",                    "plums",
-      "quinc",      "лестница", "'; drop table goods; --", std::string(longest_sku, 'w')};
+  static const std::vector<std::string> known{"apple-green", "apple-red", "basket", "cider",
+                                              "hazelnut",    "honey",     "ladder", "pear",
+                                              "plum",        "quince",    "saw",    "walnut"};
+  static const std::vector<std::string> others{"apple-blue",
+                                               "Pear",
+                                               "pear ",
+                                               "plums",
+                                               "quinc",
+                                               "лестница",
+                                               "'; drop table goods; --",
+                                               std::string(longest_sku, 'w')};
   return draw.pick(unknown ? others : known);
 }
 
 std::string quantity_text(random& draw, bool bad) {
   // The larger ones look permitted once cut to 32 or 16 bits.
-  static const std::vector<std::string> wrong{
-      "0",          "-1",         "-100",       "101",   "1000",
-      "2147483648", "4294967297", "4294967396", "65537", "9223372036854775807",
-      "-9223372036854775808"};
+  static const std::vector<std::string> wrong{"0",
+                                              "-1",
+                                              "-100",
+                                              "101",
+                                              "1000",
+                                              "2147483648",
+                                              "4294967297",
+                                              "4294967396",
+                                              "65537",
+                                              "9223372036854775807",
+                                              "-9223372036854775808"};
   if (bad) return draw.pick(wrong);
   if (draw.one_in(20)) return draw.one_in(2) ? "1" : "100";
   return std::to_string(draw.between(1, 100));
@@ -195,7 +207,7 @@ std::string card_text(random& draw, bool declined) {
 
 std::string customer_text(random& draw, bool embargoed) {
   static const std::vector<std::string> names{
-      "Ada",  "Bo",      "Chidi",         "D'Arcy",   "Zoë",     "Łukasz",
+      "Ada",  "Bo",     "Chidi",           "D'Arcy",      "Zoë",      "Łukasz",
       "李雷", "Ólafur", "Ann \"Nan\" Lee", "back\\slash", "atlantis", "limbo@nowhere@home"};
   static const std::vector<std::string> places{
       "@arles", "@bergen", "@cork", "@delft", "@Atlantis", "@limbo.example", "@nowhere else", ""};
@@ -255,54 +267,77 @@ std::string well_formed(fields all, random& draw) {
 }
 
 std::string not_json(const std::string& good, random& draw) {
-  const std::vector<std::string> all{
-      "hello",       "null",      "42",         "[1,2,3]",     "}{",         "{}{}", "\"order\"",
-      good + good,   good + ",",  "[" + good + "]", "\xef\xbb\xbf" + good,   good + " // paid",
-      good + "\0"s,  "\0"s + good, "{'order':'o-000001'}", good.substr(0, good.size() - 1) + ",}",
-      "order,customer,sku,quantity,card"};
+  const std::vector<std::string> all{"hello",
+                                     "null",
+                                     "42",
+                                     "[1,2,3]",
+                                     "}{",
+                                     "{}{}",
+                                     "\"order\"",
+                                     good + good,
+                                     good + ",",
+                                     "[" + good + "]",
+                                     "\xef\xbb\xbf" + good,
+                                     good + " // paid",
+                                     good + "\0"s,
+                                     "\0"s + good,
+                                     "{'order':'o-000001'}",
+                                     good.substr(0, good.size() - 1) + ",}",
+                                     "order,customer,sku,quantity,card"};
   return draw.pick(all);
 }
 
 std::string wrongly_typed(random& draw, bool number) {
   static const std::vector<std::string> for_text{"17", "null", "true", "[\"x\"]", "{\"a\":\"b\"}"};
   static const std::vector<std::string> for_number{
-      "\"5\"", "2.5", "5.0",  "1e1",   "true", "null", "[5]", "{}",
-      "+5",    "05",  "0x10", "NaN",   "",     "-",    "5 5", "99999999999999999999"};
+      "\"5\"", "2.5", "5.0",  "1e1", "true", "null", "[5]", "{}",
+      "+5",    "05",  "0x10", "NaN", "",     "-",    "5 5", "99999999999999999999"};
   return draw.pick(number ? for_number : for_text);
 }
 
 std::string bad_string(random& draw) {
   static const std::vector<std::string> all{
-      R"("\q")", R"("\u12g4")", R"("\u12")", R"("\ud800")", R"("\udc00\ud800")", R"("\ud800x")",
-      "\"a\tb\"", "\"a\x01\"", "\"a\0b\""s, "\"a\"b\"", "'a'", "\"a\\\""};
+      R"("\q")",           R"("\u12g4")",  R"("\u12")", R"("\ud800")",
+      R"("\udc00\ud800")", R"("\ud800x")", "\"a\tb\"",  "\"a\x01\"",
+      "\"a\0b\""s,         "\"a\"b\"",     "'a'",       "\"a\\\""};
   return draw.pick(all);
 }
 
 std::string bad_utf8(random& draw) {
-  static const std::vector<std::string> all{
-      "\xff",             "\x80",         "\xc0\xaf", "\xc1\xbf", "\xe2\x82",
-      "\xe0\x80\xaf",     "\xed\xa0\x80", "\xed\xbf\xbf",         "\xf0\x80\x80\xaf",
-      "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xf0\x9f\x98",     "\xc3"};
+  static const std::vector<std::string> all{"\xff",
+                                            "\x80",
+                                            "\xc0\xaf",
+                                            "\xc1\xbf",
+                                            "\xe2\x82",
+                                            "\xe0\x80\xaf",
+                                            "\xed\xa0\x80",
+                                            "\xed\xbf\xbf",
+                                            "\xf0\x80\x80\xaf",
+                                            "\xf4\x90\x80\x80",
+                                            "\xf5\x80\x80\x80",
+                                            "\xf0\x9f\x98",
+                                            "\xc3"};
   return "\"a" + draw.pick(all) + "z\"";
 }
 
 std::string bad_order(random& draw) {
-  static const std::vector<std::string> all{"o-12345",  "x-000001", "o000001", "O-000001", "o-",
-                                            "o-00000a", "o-000001 ", "-o-000001", "o--00001",
-                                            "o-1234567890123"};
+  static const std::vector<std::string> all{"o-12345",  "x-000001",       "o000001",   "O-000001",
+                                            "o-",       "o-00000a",       "o-000001 ", "-o-000001",
+                                            "o--00001", "o-1234567890123"};
   return quoted(draw.pick(all));
 }
 
 std::string bad_card(random& draw) {
-  static const std::vector<std::string> all{"400000000000000", "40000000000000000",
+  static const std::vector<std::string> all{"400000000000000",   "40000000000000000",
                                             "4000 0000 0000 00", "400000000000000x",
-                                            "-400000000000000", "card", "４０００"};
+                                            "-400000000000000",  "card",
+                                            "４０００"};
   return quoted(draw.pick(all));
 }
 
 std::string bad_plant(random& draw) {
-  static const std::vector<std::string> all{"kitchen:before",  "inventory:during", "payment",
-                                            ":after",          "shipping:",        "Audit:before",
+  static const std::vector<std::string> all{"kitchen:before",  "inventory:during",   "payment",
+                                            ":after",          "shipping:",          "Audit:before",
                                             "payment:before ", "intake:before:after"};
   return quoted(draw.pick(all));
 }

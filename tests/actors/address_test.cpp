@@ -83,8 +83,8 @@ TEST_CASE("each incarnation is made of copies of the same arguments, and numbere
       run.send(front.child(), note{"crash"});
       run.run_until_idle();
     }
-    CHECK(seen.text() == "made " + long_text() + " 1, made " + long_text() + " 2, made " +
-                             long_text() + " 3");
+    CHECK(seen.text() ==
+          "made " + long_text() + " 1, made " + long_text() + " 2, made " + long_text() + " 3");
     CHECK(run.ask(front.child(), count{}).value().incarnation == 3);
   }
 }

@@ -338,10 +338,8 @@ TEST_CASE("a reply slot may be moved, and is empty afterwards") {
 TEST_CASE("a reply slot put in the place of another leaves that one unanswered") {
   struct last_only : actor<reserve, deliver> {
     void on(reserve, reply_slot<reserved> slot) {
-      if (kept)
-        *kept = std::move(slot);
-      else
-        kept.emplace(std::move(slot));
+      if (kept) *kept = std::move(slot);
+      else kept.emplace(std::move(slot));
     }
     void on(const deliver&) { kept->answer(result<reserved>{fail("sold out")}); }
     std::optional<reply_slot<reserved>> kept;
@@ -534,8 +532,7 @@ TEST_CASE("an answer for an asker that has crashed or stopped reaches nobody") {
     void on(const order& o) {
       if (incarnation() == 1)
         ask(o.from, o.what, 10s).then([this](result<reserved>) { seen.add("stale answer"); });
-      else
-        ask(o.from, o.what, 10s).then([this](result<reserved> a) { seen.add(text(a)); });
+      else ask(o.from, o.what, 10s).then([this](result<reserved> a) { seen.add(text(a)); });
     }
     void on(const deliver&) { throw std::runtime_error{"planted"}; }
     record seen;

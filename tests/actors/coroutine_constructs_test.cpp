@@ -371,9 +371,8 @@ TEST_CASE("the state of the constructs that coppice refuses is known") {
   std::printf("coroutine constructs, g++ %s\n", __VERSION__);
 #endif
   for (const construct& each : refused)
-    print(each.text, right_in_a_child([&] {
-            return runs_right(each.run) && is_destroyed_right(each.run);
-          }));
+    print(each.text,
+          right_in_a_child([&] { return runs_right(each.run) && is_destroyed_right(each.run); }));
   print("an await_transform that returns a reference", right_in_a_child([] {
           auto x = reference_from_await_transform();
           suspended.resume();

@@ -65,10 +65,8 @@ class continuing : public counter {
   void on(const order_placed& order) {
     ask(inventory_, reserve{order.sku, 1}, 200ms)
         .then([this, order](coppice::result<reserved> left) {
-          if (left)
-            ship(order);
-          else
-            refuse(order, left.error());
+          if (left) ship(order);
+          else refuse(order, left.error());
         });
   }
 };

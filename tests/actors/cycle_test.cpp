@@ -61,8 +61,7 @@ template <class T>
 std::string journey(std::uint64_t seed, const std::vector<int>& stops, bool look = false) {
   testing::executor run{seed};
   std::vector<ref<go, peek>> actors;
-  for (const char* id : {"a", "b", "c", "d"})
-    actors.push_back(run.system().spawn<T>({.id = id}));
+  for (const char* id : {"a", "b", "c", "d"}) actors.push_back(run.system().spawn<T>({.id = id}));
   std::vector<ref<go, peek>> way;
   for (const int stop : stops) way.push_back(actors[static_cast<std::size_t>(stop)]);
   const auto answer = run.ask(way.front(), go{{way.begin() + 1, way.end()}, look});

@@ -70,8 +70,8 @@ struct fixture {
 
   auto spawn(std::uint32_t capacity = 10'000,
              coppice::overflow on_full = coppice::overflow::reject) {
-    auto x = run.system().spawn<desk>(
-        {.id = "desk", .capacity = capacity, .on_full = on_full}, handled);
+    auto x =
+        run.system().spawn<desk>({.id = "desk", .capacity = capacity, .on_full = on_full}, handled);
     run.run_until_idle();
     return x;
   }

@@ -69,9 +69,7 @@ class adder : public coppice::actor<add> {
 class bell : public coppice::actor<remind, rung> {
  public:
   bell(executor* run, std::shared_ptr<trace> t) : run_(run), trace_(std::move(t)) {}
-  void on(const remind& r) {
-    send_after(std::chrono::milliseconds{r.after_ms}, rung{r.number});
-  }
+  void on(const remind& r) { send_after(std::chrono::milliseconds{r.after_ms}, rung{r.number}); }
   void on(const rung& r) {
     trace_->push_back(std::to_string(r.number) + " at " + std::to_string(run_->now().count()));
   }
@@ -160,8 +158,8 @@ TEST_CASE("time stands still but for advance, which fires timers in order, each 
     run.advance(24h);
     const auto at = [&](int ms) { return std::to_string(start.count() + ms); };
     // One millisecond more: the one in which a timer is set has begun already.
-    CHECK(*t == trace{"1 at " + at(101), "2 at " + at(201), "3 at " + at(301),
-                      "9 at " + at(86'400'001)});
+    CHECK(*t ==
+          trace{"1 at " + at(101), "2 at " + at(201), "3 at " + at(301), "9 at " + at(86'400'001)});
   }
 }
 

@@ -124,10 +124,8 @@ TEST_CASE("nothing of an actor arrives after its end notice and nothing is missi
       sources.push_back(spawn(run.system(), "source"));
       run.run_until_idle();
       tell(run, watcher, [at = sources[i].at](actor& a) { a.watch(at); });
-      if (draw() % 2)
-        tell(run, linked, [at = sources[i].at](actor& a) { a.link(at); });
-      else
-        tell(run, sources[i], [at = linked.at](actor& a) { a.link(at); });
+      if (draw() % 2) tell(run, linked, [at = sources[i].at](actor& a) { a.link(at); });
+      else tell(run, sources[i], [at = linked.at](actor& a) { a.link(at); });
       run.run_until_idle();
     }
 
@@ -137,16 +135,12 @@ TEST_CASE("nothing of an actor arrives after its end notice and nothing is missi
       const int to = draw() % 2;
       const auto words = talk(sent, to, receivers[to], something());
       switch (draw() % 8) {
-        case 0:
-          tell(run, sources[next++], leave(draw(), words));
-          break;
+        case 0: tell(run, sources[next++], leave(draw(), words)); break;
         case 1:
-          if (draw() % 2)
-            run.system().stop(sources[next++].at);
+          if (draw() % 2) run.system().stop(sources[next++].at);
           else
-            tell(run, killer, [at = sources[next++].at](actor& a) {
-              a.exit(at, exit_reason::kill());
-            });
+            tell(run, killer,
+                 [at = sources[next++].at](actor& a) { a.exit(at, exit_reason::kill()); });
           break;
         default: tell(run, source, words);
       }

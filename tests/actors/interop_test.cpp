@@ -135,28 +135,26 @@ caf::actor spawn_caf(coppice::system& s, F body) {
 template <class E>
 void ask_from_caf(executor& run, const stock_ref& stock, E event, heard_ptr to) {
   spawn_caf(run.system(), [handle = caf_handle(stock), event, to](caf::event_based_actor* self) {
-        self->request(handle, caf::infinite, event)
-            .then(
-                [to](const reserved& r) {
-                  to->lines.push_back("left " + std::to_string(r.left));
-                },
-                [to](const caf::error& e) { to->lines.push_back(text(e)); });
-      });
+    self->request(handle, caf::infinite, event)
+        .then([to](const reserved& r) { to->lines.push_back("left " + std::to_string(r.left)); },
+              [to](const caf::error& e) { to->lines.push_back(text(e)); });
+  });
 }
 
 /// Monitors `stock` and keeps the reason of its end.
 /// The CAF actor lives as long as somebody holds it.
 template <class Ref>
 [[nodiscard]] caf::actor monitor_from_caf(executor& run, const Ref& stock, heard_ptr to) {
-  auto monitor = spawn_caf(run.system(), [handle = caf_handle(stock), to](
-                                             caf::event_based_actor* self) -> caf::behavior {
-        self->set_down_handler([self, to](const caf::down_msg& down) {
-          to->lines.push_back("down " + text(down.reason));
-          self->quit();
-        });
-        self->monitor(handle);
-        return {[](caf::unit_t) {}};
-      });
+  auto monitor =
+      spawn_caf(run.system(),
+                [handle = caf_handle(stock), to](caf::event_based_actor* self) -> caf::behavior {
+                  self->set_down_handler([self, to](const caf::down_msg& down) {
+                    to->lines.push_back("down " + text(down.reason));
+                    self->quit();
+                  });
+                  self->monitor(handle);
+                  return {[](caf::unit_t) {}};
+                });
   run.run_until_idle();
   return monitor;
 }
@@ -377,24 +375,21 @@ TEST_CASE("a CAF actor and ours are linked: the end of either ends the other") {
     auto to = std::make_shared<heard>();
     scripted::tell(run, watcher, [one](scripted::actor& a) { a.watch(one.at); });
     run.run_until_idle();
-    const caf::actor other = spawn_caf(run.system(),
+    const caf::actor other = spawn_caf(
+        run.system(),
         [handle = caf_handle(one.at), to](caf::event_based_actor* self) -> caf::behavior {
           self->attach_functor([to](const caf::error& why) { to->lines.push_back(text(why)); });
           self->link_to(handle);
           return {[self](int) { self->quit(caf::exit_reason::user_shutdown); }};
         });
     run.run_until_idle();
-    if (ours_first)
-      scripted::tell(run, one, scripted::crash);
-    else
-      caf::anon_send(other, 1);
+    if (ours_first) scripted::tell(run, one, scripted::crash);
+    else caf::anon_send(other, 1);
     run.run_until_idle();
     REQUIRE(to->lines.size() == 1);
     REQUIRE(watcher.seen->ends().size() == 1);
-    if (ours_first)
-      CHECK(contains(to->lines[0], "out of paper"));
-    else
-      CHECK(watcher.seen->ends()[0].reason.what() == kind::shutdown);
+    if (ours_first) CHECK(contains(to->lines[0], "out of paper"));
+    else CHECK(watcher.seen->ends()[0].reason.what() == kind::shutdown);
   }
 }
 
@@ -507,17 +502,15 @@ TEST_CASE("a stop tells the CAF child to exit and waits for it") {
 TEST_CASE("a CAF child that ignores its exit is killed at the shutdown deadline") {
   executor run;
   auto to = std::make_shared<heard>();
-  const auto stubborn = run.system().spawn<child>(
-      {.id = "stubborn"}, [to](caf::actor_system& s) {
-        return s.spawn(
-            [](caf::event_based_actor* self, heard_ptr told) -> caf::behavior {
-              self->attach_functor(
-                  [told](const caf::error& why) { told->lines.push_back(text(why)); });
-              self->set_exit_handler([](const caf::exit_msg&) {});
-              return {[](const restock&) {}};
-            },
-            to);
-      });
+  const auto stubborn = run.system().spawn<child>({.id = "stubborn"}, [to](caf::actor_system& s) {
+    return s.spawn(
+        [](caf::event_based_actor* self, heard_ptr told) -> caf::behavior {
+          self->attach_functor([told](const caf::error& why) { told->lines.push_back(text(why)); });
+          self->set_exit_handler([](const caf::exit_msg&) {});
+          return {[](const restock&) {}};
+        },
+        to);
+  });
   run.run_until_idle();
   run.system().stop(stubborn);
   run.advance(4s);
@@ -607,12 +600,12 @@ TEST_CASE("CAF's delayed messages follow virtual time") {
   std::vector<std::int64_t> ticks;
   const auto start = run.now();
   spawn_caf(run.system(), [&](caf::event_based_actor* self) -> caf::behavior {
-        self->delayed_send(self, 10ms, 1);
-        return {[&, self](int n) {
-          ticks.push_back((run.now() - start).count());
-          if (n < 5) self->delayed_send(self, 10ms, n + 1);
-        }};
-      });
+    self->delayed_send(self, 10ms, 1);
+    return {[&, self](int n) {
+      ticks.push_back((run.now() - start).count());
+      if (n < 5) self->delayed_send(self, 10ms, n + 1);
+    }};
+  });
   run.run_until_idle();
   CHECK(ticks.empty());
   run.advance(25ms);
@@ -627,10 +620,10 @@ TEST_CASE("a CAF request to an actor of ours times out in virtual time") {
   const auto stock = run.system().spawn<inventory>({.id = "stock"}, 10);
   auto to = std::make_shared<heard>();
   spawn_caf(run.system(), [handle = caf_handle(stock), to](caf::event_based_actor* self) {
-        self->request(handle, 100ms, reserve{"slow", 1})
-            .then([to](const reserved&) { to->lines.push_back("answered"); },
-                  [to](const caf::error& e) { to->lines.push_back(text(e)); });
-      });
+    self->request(handle, 100ms, reserve{"slow", 1})
+        .then([to](const reserved&) { to->lines.push_back("answered"); },
+              [to](const caf::error& e) { to->lines.push_back(text(e)); });
+  });
   run.advance(99ms);
   CHECK(to->lines.empty());
   run.advance(10ms);
@@ -651,8 +644,9 @@ TEST_CASE("between threads, CAF actors and ours ask each other many times at onc
   for (int i = 0; i < 4; ++i)
     spawn_caf(system, [&, handle = caf_handle(ours)](caf::event_based_actor* self) {
       for (int k = 0; k < asked_each; ++k)
-        self->request(handle, caf::infinite, reserve{"nails", 1})
-            .then([&](const reserved&) { ++answered; });
+        self->request(handle, caf::infinite, reserve{"nails", 1}).then([&](const reserved&) {
+          ++answered;
+        });
     });
   std::vector<std::thread> threads;
   for (int i = 0; i < 2; ++i)

@@ -247,8 +247,7 @@ TEST_CASE("an actor that sends itself an exit ends with it, normal too, unless i
     const auto trapping = spawn(run.system(), "trapping");
     trap(run, trapping);
     const end_of one_end{run, one};
-    for (const auto& x : {one, trapping})
-      tell(run, x, [why](actor& a) { a.exit(a.self(), why); });
+    for (const auto& x : {one, trapping}) tell(run, x, [why](actor& a) { a.exit(a.self(), why); });
     run.run_until_idle();
     CHECK(one_end.text() == why.text());
     REQUIRE(trapping.seen->signals().size() == 1);
@@ -333,10 +332,8 @@ TEST_CASE("after unlink, by either side, the other's end is no signal") {
     const auto one = spawn(run.system(), "one");
     const auto other = spawn(run.system(), "other");
     link(run, one, other);
-    if (seed % 2)
-      tell(run, one, [at = other.at](actor& a) { a.unlink(at); });
-    else
-      tell(run, other, [at = one.at](actor& a) { a.unlink(at); });
+    if (seed % 2) tell(run, one, [at = other.at](actor& a) { a.unlink(at); });
+    else tell(run, other, [at = one.at](actor& a) { a.unlink(at); });
     run.run_until_idle();
     tell(run, seed % 4 < 2 ? one : other, scripted::crash);
     run.run_until_idle();

@@ -57,9 +57,7 @@ struct later {
   shared_gate fired;
 };
 
-std::uint64_t this_thread() {
-  return std::hash<std::thread::id>{}(std::this_thread::get_id());
-}
+std::uint64_t this_thread() { return std::hash<std::thread::id>{}(std::this_thread::get_id()); }
 
 class resident : public coppice::actor<question, block, fail, later> {
  public:
@@ -121,7 +119,7 @@ bool eventually(Condition holds) {
 
 /// Waits for a thread to be free if need be.
 std::optional<coppice::ref<question, block, fail, later>> spawn_when_free(coppice::system& s,
-                                                                         const char* id) {
+                                                                          const char* id) {
   std::optional<coppice::ref<question, block, fail, later>> made;
   eventually([&] {
     try {
@@ -208,10 +206,8 @@ TEST_CASE("an own thread ends with its actor, however that ends, and its place i
     REQUIRE(own);
     REQUIRE(from_outside.ask(*own, question{round}, hang));
     CHECK(own_threads() == 1);
-    if (round % 2)
-      system.stop(*own);
-    else
-      from_outside.send(*own, fail{});
+    if (round % 2) system.stop(*own);
+    else from_outside.send(*own, fail{});
     CHECK(eventually([] { return own_threads() == 0; }));
   }
 }

@@ -110,8 +110,7 @@ TEST_CASE("blocks that one thread allocates and another frees are never handed o
   CHECK(wrong == 0);
 }
 
-TEST_CASE("a thread that ends hands its free blocks on" *
-          doctest::skip(COPPICE_POOL == 0)) {
+TEST_CASE("a thread that ends hands its free blocks on" * doctest::skip(COPPICE_POOL == 0)) {
   // A size of its own class that no other test keeps blocks of.
   constexpr std::size_t size = largest - 1;
   std::set<void*> seen;

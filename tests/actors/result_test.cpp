@@ -53,14 +53,14 @@ TEST_CASE("a result of nothing is a success by default") {
 }
 
 TEST_CASE("the codes up to moved say that the event was not executed") {
-  for (const errc code : {errc::overloaded, errc::restarting, errc::stopped, errc::gone,
-                          errc::expired, errc::cycle, errc::unknown_event, errc::denied,
-                          errc::parked, errc::moved}) {
+  for (const errc code :
+       {errc::overloaded, errc::restarting, errc::stopped, errc::gone, errc::expired, errc::cycle,
+        errc::unknown_event, errc::denied, errc::parked, errc::moved}) {
     CAPTURE(name(code));
     CHECK(error{code}.not_executed());
   }
-  for (const errc code : {errc::crashed, errc::timeout, errc::disconnected, errc::unanswered,
-                          errc::failed}) {
+  for (const errc code :
+       {errc::crashed, errc::timeout, errc::disconnected, errc::unanswered, errc::failed}) {
     CAPTURE(name(code));
     CHECK_FALSE(error{code}.not_executed());
   }

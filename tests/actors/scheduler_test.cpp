@@ -222,8 +222,7 @@ class busy : public coppice::actor<hold, work> {
     if (!h.until->wait_for(h.count, 2 * hang)) throw std::runtime_error{"held for ever"};
   }
   void on(const work& w) {
-    if (w.done->count() == 0)
-      send(blocked_, hold{std::make_shared<tally>(), w.done, event_number});
+    if (w.done->count() == 0) send(blocked_, hold{std::make_shared<tally>(), w.done, event_number});
     w.done->add();
   }
   static constexpr int event_number = 300;
@@ -471,8 +470,7 @@ TEST_CASE("a system of idle actors uses no CPU") {
   coppice::system system{{.workers = 4}};
   coppice::outside from_outside{system};
   std::vector<coppice::ref<ping>> actors;
-  for (int i = 0; i < 1'000; ++i)
-    actors.push_back(system.spawn<echo>({.id = std::to_string(i)}));
+  for (int i = 0; i < 1'000; ++i) actors.push_back(system.spawn<echo>({.id = std::to_string(i)}));
   for (const auto& a : actors) REQUIRE(from_outside.ask(a, ping{1}, hang));
   // One quiet window of several will do: a machine has other things to do as well.
   auto least = std::chrono::microseconds::max();
@@ -526,7 +524,7 @@ TEST_CASE("CAF's event-based actors, blocking actors and delayed messages run un
     });
     for (int i = 0; i < 3; ++i) caf::anon_send(blocking, i);
     CHECK(seen->wait_for(3));
-    caf::scoped_actor{caf_system}->wait_for(blocking);
+    caf::scoped_actor { caf_system } -> wait_for(blocking);
   }
   SUBCASE("delayed messages to oneself, while all else sleeps") {
     const auto seen = std::make_shared<tally>();
@@ -534,10 +532,8 @@ TEST_CASE("CAF's event-based actors, blocking actors and delayed messages run un
       self->delayed_send(self, 5ms, 3);
       return {[self, seen](int left) {
         seen->add();
-        if (left > 1)
-          self->delayed_send(self, 5ms, left - 1);
-        else
-          self->quit();
+        if (left > 1) self->delayed_send(self, 5ms, left - 1);
+        else self->quit();
       }};
     });
     CHECK(seen->wait_for(3));

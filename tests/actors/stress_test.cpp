@@ -89,9 +89,7 @@ class worker : public coppice::actor<order, query, alarm, coppice::ended, no_mor
         waits_ += r ? 1 : 0;
         break;
       }
-      case act::set_timer:
-        send_after(std::chrono::milliseconds{random() % 5}, alarm{});
-        break;
+      case act::set_timer: send_after(std::chrono::milliseconds{random() % 5}, alarm{}); break;
       case act::crash: books_->thrown.fetch_add(1); throw std::runtime_error{"as planned"};
       case act::leave: stop(); break;
     }
@@ -158,9 +156,7 @@ void run(std::uint64_t seed, bool with_ends) {
     for (auto& t : outsiders) t.join();
     // Until each event has ended in one of its ways.
     const auto until = std::chrono::steady_clock::now() + hang;
-    const auto ended = [&] {
-      return books->handled.load() + lost(system) >= books->made.load();
-    };
+    const auto ended = [&] { return books->handled.load() + lost(system) >= books->made.load(); };
     while (!ended() && std::chrono::steady_clock::now() < until) std::this_thread::yield();
     CHECK(ended());
     if (!with_ends)

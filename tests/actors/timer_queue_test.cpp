@@ -34,8 +34,7 @@ struct fixture {
   }
   /// The number of the event that a fired timer delivers; -1: none.
   int deliver(timer_key key) {
-    const std::unique_ptr<event_node<ring>> x{
-        static_cast<event_node<ring>*>(timers.deliver(key))};
+    const std::unique_ptr<event_node<ring>> x{static_cast<event_node<ring>*>(timers.deliver(key))};
     return x ? x->value.number : -1;
   }
   /// Pops and delivers at once.
@@ -180,9 +179,7 @@ TEST_CASE("over random use a timer queue does what a sorted list does") {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
     CAPTURE(seed);
     std::mt19937_64 random{seed};
-    const auto below = [&](int n) {
-      return static_cast<int>(random() % static_cast<unsigned>(n));
-    };
+    const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
     struct entry {
       timer_key key;
       tick at, period;
@@ -218,8 +215,7 @@ TEST_CASE("over random use a timer queue does what a sorted list does") {
           before = e.at;
           if (e.period)
             while (e.at <= now) e.at += e.period;
-          else
-            live.erase(it);
+          else live.erase(it);
         }
       }
       REQUIRE(f.timers.size() == live.size());

@@ -30,8 +30,7 @@ class record {
   }
 
  private:
-  std::shared_ptr<std::vector<std::string>> lines_ =
-      std::make_shared<std::vector<std::string>>();
+  std::shared_ptr<std::vector<std::string>> lines_ = std::make_shared<std::vector<std::string>>();
 };
 
 /// Enters its name into a record when it is destroyed; one that was moved from does not.

@@ -194,8 +194,8 @@ TEST_CASE("a start is complete when the task of started has ended") {
 TEST_CASE("a supervisor hears of a start when it is complete, not before") {
   for (const auto seed : seeds) {
     testing::executor run{seed};
-    tools::kept<waiting_life, record, behaviour> one{run.system(), {}, record{},
-                                                     behaviour{.start_ms = 500}};
+    tools::kept<waiting_life, record, behaviour> one{
+        run.system(), {}, record{}, behaviour{.start_ms = 500}};
     run.advance(499ms);
     CHECK(one.reports.text().empty());
     run.advance(3ms);
@@ -508,8 +508,7 @@ TEST_CASE("a one-way event in hand at a crash is a dead letter") {
     waiting.seen.clear();
     waiting.run.send(waiting.one, note{"crash"});
     waiting.run.advance(1s);
-    CHECK(waiting.seen.text() ==
-          "frame of crash, stopping crashed, stopped, stop frame, object");
+    CHECK(waiting.seen.text() == "frame of crash, stopping crashed, stopped, stop frame, object");
     CHECK(dead(waiting.run.system(), dead_letter_reason::crashed) == 1);
   }
 }
@@ -546,8 +545,7 @@ TEST_CASE("a stop lets the suspended turn end, then runs stopping, then destroys
     x.run.advance(50ms);
     CHECK(x.seen.text().empty());
     x.run.advance(2s);
-    CHECK(x.seen.text() ==
-          "first, frame of first, stopping shutdown, stopped, stop frame, object");
+    CHECK(x.seen.text() == "first, frame of first, stopping shutdown, stopped, stop frame, object");
     CHECK(dead(x.run.system(), dead_letter_reason::gone) == 1);
     CHECK(x.told.orphans.empty());
   }
@@ -692,10 +690,8 @@ int stage_after(bool late, bool kill) {
   const auto one = s.spawn<spinner>({.id = "spinner"}, &stage, late);
   outside{s}.send(one, spin{});
   while (stage != 1) std::this_thread::yield();
-  if (kill)
-    detail_ref::get(one)->kill(exit_reason::killed());
-  else
-    s.stop(one);
+  if (kill) detail_ref::get(one)->kill(exit_reason::killed());
+  else s.stop(one);
   if (late) stage = 2;
   while (stage < 3) std::this_thread::yield();
   return stage;

@@ -365,9 +365,9 @@ TEST_CASE("a timer that has fired when its incarnation ends is not delivered to 
   tell(run, worker, [run_ptr](actor& a) {
     a.send_after(10ms, scripted::note{0, 1, 1});
     a.send(a.self(), scripted::order{[run_ptr](actor& x) {
-      run_ptr->advance(20ms);
-      scripted::crash(x);
-    }});
+             run_ptr->advance(20ms);
+             scripted::crash(x);
+           }});
   });
   run.run_until_idle();
   worker.cell->start(false);

@@ -14,7 +14,7 @@ while IFS= read -r row; do
     found=1 named=$((named + 1))
     # A case's name may be broken into several literals: compare without breaks.
     if ! find tests -name "$file.cpp" -exec cat {} + | tr -d '\n' |
-      sed 's/"  *"//g' | grep -qF "(\"$name\""; then
+      sed 's/"  *"//g; s/(  *"/("/g' | grep -qF "(\"$name\""; then
       echo "no case \"$name\" in $file: $row"
       bad=1
     fi

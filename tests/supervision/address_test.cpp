@@ -47,8 +47,9 @@ TEST_CASE("a temporary child's address ends with it, and the same id later is an
   }
 }
 
-TEST_CASE("a restarted supervisor's children keep their addresses where id, class and signature "
-          "agree") {
+TEST_CASE(
+    "a restarted supervisor's children keep their addresses where id, class and signature "
+    "agree") {
   for (const auto seed : seeds) {
     CAPTURE(seed);
     world w{seed};

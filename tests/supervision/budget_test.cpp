@@ -77,9 +77,8 @@ TEST_CASE("a budget agrees with counting all restarts of the last period") {
     milliseconds now{0};
     for (int i = 0; i < 200; ++i) {
       now += milliseconds{random() % 15};
-      const auto recent = std::count_if(granted.begin(), granted.end(), [&](milliseconds at) {
-        return at >= now - limit.period;
-      });
+      const auto recent = std::count_if(granted.begin(), granted.end(),
+                                        [&](milliseconds at) { return at >= now - limit.period; });
       const bool expected = recent < limit.restarts;
       REQUIRE(spend(b, now, limit) == expected);
       if (expected) granted.push_back(now);

@@ -78,46 +78,55 @@ TEST_CASE("two children with one id are refused") {
   CHECK(failure([](children& s) {
           s.add<worker>("till", std::make_shared<habit>());
           s.add<worker>("till", std::make_shared<habit>());
-        }) == unbuilt + "invalid, because two children have the id 'till'; ids are unique among "
-                        "siblings (at /shop)");
+        }) == unbuilt +
+                  "invalid, because two children have the id 'till'; ids are unique among "
+                  "siblings (at /shop)");
   CHECK(failure([](children& s) {
           s.add<worker>("till", std::make_shared<habit>());
           s.supervise("till", [](children&) {});
-        }) == unbuilt + "invalid, because two children have the id 'till'; ids are unique among "
-                        "siblings (at /shop)");
+        }) == unbuilt +
+                  "invalid, because two children have the id 'till'; ids are unique among "
+                  "siblings (at /shop)");
 }
 
 TEST_CASE("a child's wrong spec is refused with what to change") {
   const auto with = [](const child_spec& spec) {
     return failure([spec](children& s) { s.add<worker>(spec, std::make_shared<habit>()); });
   };
-  CHECK(with({}) == unbuilt + "invalid, because a child has no id: give it one, as in "
-                              "{.id = \"checkout\"}");
+  CHECK(with({}) == unbuilt +
+                        "invalid, because a child has no id: give it one, as in "
+                        "{.id = \"checkout\"}");
   CHECK(with({.id = "a/b"}) ==
-        unbuilt + "invalid, because child \"a/b\": an id may not contain '/', which separates "
-                  "the ids in a path");
+        unbuilt +
+            "invalid, because child \"a/b\": an id may not contain '/', which separates "
+            "the ids in a path");
   CHECK(with({.id = "a\nb"}) ==
-        unbuilt + "invalid, because a child id has a control character at byte 2: use printable "
-                  "text");
+        unbuilt +
+            "invalid, because a child id has a control character at byte 2: use printable "
+            "text");
   CHECK(with({.id = std::string(65, 'x')}) ==
-        unbuilt + "invalid, because the child id that begins with \"xxxxxxxxxxxxxxxx\" has 65 "
-                  "bytes: use at most 64");
+        unbuilt +
+            "invalid, because the child id that begins with \"xxxxxxxxxxxxxxxx\" has 65 "
+            "bytes: use at most 64");
   CHECK(with({.id = "a", .capacity = 0}) ==
         unbuilt + "invalid, because child \"a\": the capacity is 0: choose 1 to 60000");
   CHECK(with({.id = "a", .capacity = 60'001}) ==
         unbuilt + "invalid, because child \"a\": the capacity is 60001: choose 1 to 60000");
   CHECK(with({.id = "a", .start_deadline = 0ms}) ==
-        unbuilt + "invalid, because child \"a\": the start deadline is 0 ms: choose 1 ms to "
-                  "86400000 ms (24 h)");
+        unbuilt +
+            "invalid, because child \"a\": the start deadline is 0 ms: choose 1 ms to "
+            "86400000 ms (24 h)");
   CHECK(with({.id = "a", .shutdown = -1ms}) ==
-        unbuilt + "invalid, because child \"a\": the shutdown deadline is -1 ms: choose 0 ms to "
-                  "86400000 ms (24 h), coppice::infinity or coppice::brutal_kill");
+        unbuilt +
+            "invalid, because child \"a\": the shutdown deadline is -1 ms: choose 0 ms to "
+            "86400000 ms (24 h), coppice::infinity or coppice::brutal_kill");
 }
 
 TEST_CASE("a supervisor's wrong spec is refused with what to change") {
   CHECK(failure([](children& s) { s.intensity(3, 0ms); }) ==
-        unbuilt + "invalid, because the period of the supervisor's intensity is 0 ms: choose "
-                  "1 ms to 86400000 ms (24 h)");
+        unbuilt +
+            "invalid, because the period of the supervisor's intensity is 0 ms: choose "
+            "1 ms to 86400000 ms (24 h)");
   CHECK(failure([](children& s) { s.spec().stuck_limit = 0ms; }) ==
         unbuilt + "invalid, because the stuck limit is 0 ms: choose 1 ms to 86400000 ms (24 h)");
   CHECK(failure([](children& s) { s.supervise("", [](children&) {}); }) ==
@@ -135,8 +144,9 @@ TEST_CASE("a builder that throws fails the start of its supervisor, whatever it 
         }) == "start_failed: the builder threw what is no std::exception (at /shop#1)");
   CHECK(failure([](children& s) {
           s.supervise("desk", [](children&) { throw std::runtime_error("no desk"); });
-        }) == "start_failed: failed to start child desk, because start_failed, because the "
-              "builder threw: no desk (at /shop/desk#1)");
+        }) ==
+        "start_failed: failed to start child desk, because start_failed, because the "
+        "builder threw: no desk (at /shop/desk#1)");
 }
 
 TEST_CASE("a factory that throws fails the start with its words and where it was") {
@@ -144,8 +154,9 @@ TEST_CASE("a factory that throws fails the start with its words and where it was
           auto h = std::make_shared<habit>();
           fail_starts(*h, 1, "no paper");
           s.add<worker>("printer", h);
-        }) == "start_failed: failed to start child printer, because start_failed, because "
-              "std::runtime_error: no paper (at /shop/printer#1)");
+        }) ==
+        "start_failed: failed to start child printer, because start_failed, because "
+        "std::runtime_error: no paper (at /shop/printer#1)");
 }
 
 TEST_CASE("a child on a thread of its own is refused when none is left") {
@@ -157,8 +168,9 @@ TEST_CASE("a child on a thread of its own is refused when none is left") {
   const auto up = tree.wait_until_up(hang);
   REQUIRE_FALSE(up);
   CHECK(up.error().message() ==
-        "failed: " + unbuilt + "limit, because all threads for actors of their own are in use; "
-                               "see system_options::own_threads");
+        "failed: " + unbuilt +
+            "limit, because all threads for actors of their own are in use; "
+            "see system_options::own_threads");
 }
 
 TEST_CASE("a tree's own id is checked as a child's is") {

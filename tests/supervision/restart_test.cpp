@@ -152,9 +152,8 @@ TEST_CASE("a child whose spec says so rejects until its next start is complete")
     world w{seed};
     const auto h = w.habits("a");
     address a;
-    w.open([&](children& s) {
-      a = s.add<worker>({.id = "a", .reject_while_restarting = true}, h);
-    });
+    w.open(
+        [&](children& s) { a = s.add<worker>({.id = "a", .reject_while_restarting = true}, h); });
     h->start_takes = 100ms;
     w.tell(a, crash());
     auto refused = w.run.begin_ask(a, question{1});
@@ -282,8 +281,7 @@ TEST_CASE("a restart whose start fails counts again and is retried behind what w
     const auto rows = w.rows(supervisor_of(a));
     REQUIRE(rows.size() == 1);
     CHECK(rows[0].restarts == 3);
-    CHECK(rows[0].last_reason ==
-          "start_failed: std::runtime_error: no start (at /shop/a#3)");
+    CHECK(rows[0].last_reason == "start_failed: std::runtime_error: no start (at /shop/a#3)");
     fail_starts(*h, 1);
     w.tell(a, crash());  // one failure more than is left
     CHECK(w.ended() ==
@@ -354,8 +352,7 @@ TEST_CASE("a child killed from outside is restarted like after a crash unless te
       kill(each);
       w.run.run_until_idle();
     }
-    CHECK(w.log.take() ==
-          "p1 ends, p2 starts, p2 runs, t1 ends, t2 starts, t2 runs, x1 ends");
+    CHECK(w.log.take() == "p1 ends, p2 starts, p2 runs, t1 ends, t2 starts, t2 runs, x1 ends");
     CHECK(w.told.brief.take() ==
           "child_terminated p#1 killed, child_terminated t#1 killed, child_terminated x#1 killed");
     CHECK(w.states(supervisor_of(p)) == "p running#2, t running#2");
@@ -650,8 +647,8 @@ TEST_CASE("whatever befalls the children, the tree agrees with a small model") {
     w.open([&](children& s) {
       s.strategy(m.strategy).intensity(m.intensity, m.period);
       for (std::size_t i = 0; i < kids.size(); ++i)
-        kids[i] = s.add<worker>({.id = "c" + std::to_string(i), .restart = m.kids[i].type},
-                                habits[i]);
+        kids[i] =
+            s.add<worker>({.id = "c" + std::to_string(i), .restart = m.kids[i].type}, habits[i]);
       boss = supervisor_of(kids[0]);
     });
     for (int step = 0; step < 30 && m.up; ++step) {
@@ -688,9 +685,9 @@ TEST_CASE("a child on a thread of its own is restarted on one like any other") {
   h->log = &log;
   coppice::system home{{.workers = 1}};
   address a;
-  supervised_tree tree{home, "shop", [&](children& s) {
-                         a = s.add<worker>({.id = "a", .own_thread = true}, h);
-                       }, &told};
+  supervised_tree tree{home, "shop",
+                       [&](children& s) { a = s.add<worker>({.id = "a", .own_thread = true}, h); },
+                       &told};
   REQUIRE(tree.wait_until_up(hang));
   outside from{home};
   for (std::uint32_t i = 1; i <= 3; ++i) {

@@ -69,9 +69,8 @@ TEST_CASE("a child that does not stop within its deadline is killed without its 
     CAPTURE(seed);
     world w{seed};
     address a;
-    w.open([&, h = w.habits("a")](children& s) {
-      a = s.add<worker>({.id = "a", .shutdown = 2s}, h);
-    });
+    w.open(
+        [&, h = w.habits("a")](children& s) { a = s.add<worker>({.id = "a", .shutdown = 2s}, h); });
     w.tell(a, linger{1h});
     w.log.take();
     w.stop();
@@ -178,12 +177,12 @@ TEST_CASE("a child that crashes in stopping is reported and holds nobody up") {
     });
     w.log.take();
     w.stop();
-    CHECK(w.log.take() ==
-          "c1 stops, c1 ends, b1 stops, b1 ends, a1 stops, a1 ends");
+    CHECK(w.log.take() == "c1 stops, c1 ends, b1 stops, b1 ends, a1 stops, a1 ends");
     const auto lines = w.told.all.lines();
     REQUIRE_FALSE(lines.empty());
-    CHECK(lines.back() == "shutdown_error /shop /shop/b#1 crashed: std::runtime_error: ink spilt "
-                          "(at /shop/b#1)");
+    CHECK(lines.back() ==
+          "shutdown_error /shop /shop/b#1 crashed: std::runtime_error: ink spilt "
+          "(at /shop/b#1)");
     CHECK(w.ended() == "shutdown");
   }
 }
@@ -266,8 +265,7 @@ TEST_CASE("a stop during a rollback ends with the parent's reason") {
     CHECK(w.ended() == "has not ended");
     w.stop();
     w.run.advance(100ms);
-    CHECK(w.log.take() ==
-          "a1 starts, a1 runs, b1 starts, b1 ends, a1 stops, a1 stopped, a1 ends");
+    CHECK(w.log.take() == "a1 starts, a1 runs, b1 starts, b1 ends, a1 stops, a1 stopped, a1 ends");
     CHECK(w.ended() == "shutdown");
   }
 }
@@ -412,9 +410,9 @@ TEST_CASE("on threads stop(deadline) keeps its deadline with a child that ignore
   coppice::system home{{.workers = 2}};
   address a;
   reports told;
-  supervised_tree tree{home, "shop", [&](children& s) {
-                         a = s.add<worker>({.id = "a", .shutdown = infinity}, h);
-                       }, &told};
+  supervised_tree tree{
+      home, "shop", [&](children& s) { a = s.add<worker>({.id = "a", .shutdown = infinity}, h); },
+      &told};
   REQUIRE(tree.wait_until_up(hang));
   outside{home}.send(a, linger{24h});
   REQUIRE(outside{home}.offer(a, linger{24h}));

@@ -45,8 +45,7 @@ TEST_CASE("a supervisor's spec that cannot be meant is refused with what to chan
   CHECK(said(validate(supervisor_spec{.per_child = intensity{1, 0ms}})) ==
         "invalid: the period of the children's intensity is 0 ms: choose 1 ms to 86400000 ms "
         "(24 h)");
-  CHECK(said(validate(supervisor_spec{.intensity = {1, 1500ms},
-                                      .window = window::otp_seconds})) ==
+  CHECK(said(validate(supervisor_spec{.intensity = {1, 1500ms}, .window = window::otp_seconds})) ==
         "invalid: the period of the supervisor's intensity is 1500 ms: under OTP's rule choose "
         "whole seconds");
   CHECK(said(validate(supervisor_spec{.stuck_limit = 0ms})) ==

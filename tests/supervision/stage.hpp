@@ -55,9 +55,8 @@ class diary {
   }
   bool wait_for(const std::string& line, milliseconds limit = hang) {
     std::unique_lock lock{guard_};
-    return changed_.wait_for(lock, limit, [&] {
-      return std::find(lines_.begin(), lines_.end(), line) != lines_.end();
-    });
+    return changed_.wait_for(
+        lock, limit, [&] { return std::find(lines_.begin(), lines_.end(), line) != lines_.end(); });
   }
 
  private:
@@ -248,8 +247,8 @@ struct world {
     return h;
   }
   void open(coppice::children::builder build) {
-    tree = std::make_unique<coppice::supervised_tree>(run.system(), "shop", std::move(build),
-                                                      &told);
+    tree =
+        std::make_unique<coppice::supervised_tree>(run.system(), "shop", std::move(build), &told);
     run.run_until_idle();
   }
   /// Sends and lets everything settle.

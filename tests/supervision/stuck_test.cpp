@@ -51,7 +51,8 @@ TEST_CASE("a group with a stuck child waits for it: named, not replaced, its sup
     const auto hb = plain("b");
     coppice::system home{{.workers = 2, .stall_limit = 20ms}};
     address a, b, other;
-    supervised_tree tree{home, "shop", [&](children& s) {
+    supervised_tree tree{home, "shop",
+                         [&](children& s) {
                            s.supervise("desk", [&](children& d) {
                              d.strategy(one_for_all);
                              d.spec().stuck_limit = 30ms;
@@ -60,7 +61,8 @@ TEST_CASE("a group with a stuck child waits for it: named, not replaced, its sup
                                  {.id = "b", .shutdown = 10ms, .own_thread = own_thread}, hb);
                            });
                            other = s.add<worker>("other", plain("other"));
-                         }, &told};
+                         },
+                         &told};
     REQUIRE(tree.wait_until_up(hang));
     outside from{home};
     from.send(b, act{[&](worker&) { held.pass(); }});
@@ -96,12 +98,14 @@ TEST_CASE("a child stuck in its start is killed, named and not replaced; sibling
   };
   coppice::system home{{.workers = 2, .stall_limit = 20ms}};
   address a, b;
-  supervised_tree tree{home, "shop", [&](children& s) {
+  supervised_tree tree{home, "shop",
+                       [&](children& s) {
                          s.intensity(100, 1min);
                          s.spec().stuck_limit = 30ms;
                          a = s.add<worker>("a", plain("a"));
                          b = s.add<worker>({.id = "b", .start_deadline = 20ms}, hb);
-                       }, &told};
+                       },
+                       &told};
   REQUIRE(tree.wait_until_up(hang));
   outside from{home};
   block = true;
@@ -127,12 +131,14 @@ TEST_CASE("a stop of the tree does not wait longer than its deadline for a stuck
   diary log;
   coppice::system home{{.workers = 2, .stall_limit = 20ms}};
   address b;
-  supervised_tree tree{home, "shop", [&](children& s) {
+  supervised_tree tree{home, "shop",
+                       [&](children& s) {
                          s.spec().stuck_limit = 30ms;
                          s.add<worker>("a", plain("a", &log));
                          b = s.add<worker>({.id = "b", .shutdown = 10ms}, plain("b"));
                          s.add<worker>("c", plain("c", &log));
-                       }, &told};
+                       },
+                       &told};
   REQUIRE(tree.wait_until_up(hang));
   outside{home}.send(b, act{[&](worker&) { held.pass(); }});
   REQUIRE(held.wait_until_inside());
@@ -152,9 +158,9 @@ TEST_CASE("the stop token of a child in a slice is raised before it is killed") 
   const auto h = plain("b");
   coppice::system home{{.workers = 2, .stall_limit = 20ms}};
   address b;
-  supervised_tree tree{home, "shop", [&](children& s) {
-                         b = s.add<worker>({.id = "b", .shutdown = infinity}, h);
-                       }, &told};
+  supervised_tree tree{
+      home, "shop", [&](children& s) { b = s.add<worker>({.id = "b", .shutdown = infinity}, h); },
+      &told};
   REQUIRE(tree.wait_until_up(hang));
   outside{home}.send(b, act{[&](worker& w) {
                        const auto token = w.token();

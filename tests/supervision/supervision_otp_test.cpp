@@ -41,8 +41,9 @@ TEST_CASE("OTP: each child's start is complete before the next begins") {
   }
 }
 
-TEST_CASE("OTP: when a child's start fails, later ones never start and earlier ones stop in "
-          "reverse") {
+TEST_CASE(
+    "OTP: when a child's start fails, later ones never start and earlier ones stop in "
+    "reverse") {
   for (const auto seed : seeds) {
     CAPTURE(seed);
     world w{seed};
@@ -200,9 +201,8 @@ TEST_CASE("OTP: a restart exactly one period old counts; in whole seconds, or to
     bool up;
   };
   const row table[] = {
-      {false, 500ms, 1'500ms, false}, {false, 500ms, 1'501ms, true},
-      {true, 500ms, 1'999ms, false},  {true, 500ms, 2'000ms, true},
-      {true, 999ms, 1'999ms, false},  {true, 999ms, 2'000ms, true},
+      {false, 500ms, 1'500ms, false}, {false, 500ms, 1'501ms, true}, {true, 500ms, 1'999ms, false},
+      {true, 500ms, 2'000ms, true},   {true, 999ms, 1'999ms, false}, {true, 999ms, 2'000ms, true},
   };
   for (const row& r : table) {
     CAPTURE(r.otp);
@@ -314,9 +314,8 @@ TEST_CASE("OTP: of a stopped child only an unexpected reason is reported") {
     world w;
     const auto h = w.habits("a");
     if (r.throws) h->at_stop = [](worker&) { throw std::runtime_error("boom"); };
-    w.open([&](children& s) {
-      s.add<worker>({.id = "a", .restart = r.type, .shutdown = r.how}, h);
-    });
+    w.open(
+        [&](children& s) { s.add<worker>({.id = "a", .restart = r.type, .shutdown = r.how}, h); });
     w.stop();
     CHECK(w.told.brief.take() == r.reports);
     CHECK(w.ended() == "shutdown");
@@ -324,8 +323,8 @@ TEST_CASE("OTP: of a stopped child only an unexpected reason is reported") {
 }
 
 TEST_CASE("OTP: a supervisor stops for any reason its parent gives, normal too") {
-  for (const auto& why : {exit_reason::normal(), exit_reason::shutdown("x"),
-                          exit_reason::failed("moving house")}) {
+  for (const auto& why :
+       {exit_reason::normal(), exit_reason::shutdown("x"), exit_reason::failed("moving house")}) {
     world w;
     w.open([&, a = w.habits("a")](children& s) { s.add<worker>("a", a); });
     w.log.take();
@@ -345,8 +344,8 @@ TEST_CASE("OTP: exit signals from others than its parent do not end a supervisor
     });
     const auto stranger = w.run.system().spawn<worker>({.id = "stranger"}, w.habits("x"));
     const auto desk = supervisor_of(a);
-    for (const auto& why : {exit_reason::normal(), exit_reason::shutdown(),
-                            exit_reason::failed("x")})
+    for (const auto& why :
+         {exit_reason::normal(), exit_reason::shutdown(), exit_reason::failed("x")})
       w.tell(stranger, act{[=](worker& x) { x.exit(desk, why); }});
     w.tell(stranger, act{[=](worker& x) { x.link(desk); }});
     w.tell(stranger, crash());

@@ -77,10 +77,10 @@ TEST_CASE("a supervisor below that gives up is reported by both, and restarted")
     CHECK(all_of(w.told.all) ==
           "child_terminated /shop/desk /shop/desk/a#1 "
           "crashed: std::runtime_error: boom (at /shop/desk/a#1)\n"
-          "shutdown /shop/desk /shop/desk/a#1 " + why +
-          "child_terminated /shop /shop/desk#1 " + why +
-          "progress /shop/desk /shop/desk/a#2 normal\n"
-          "progress /shop /shop/desk#2 normal\n");
+          "shutdown /shop/desk /shop/desk/a#1 " +
+              why + "child_terminated /shop /shop/desk#1 " + why +
+              "progress /shop/desk /shop/desk/a#2 normal\n"
+              "progress /shop /shop/desk#2 normal\n");
   }
 }
 
@@ -183,9 +183,8 @@ TEST_CASE("a storm of 100,000 crashes does not grow the supervisor") {
 TEST_CASE("reports of a tree without an observer go nowhere") {
   testing::executor run;
   address a;
-  supervised_tree tree{run.system(), "shop", [&](children& s) {
-                         a = s.add<worker>("a", std::make_shared<habit>());
-                       }};
+  supervised_tree tree{run.system(), "shop",
+                       [&](children& s) { a = s.add<worker>("a", std::make_shared<habit>()); }};
   run.run_until_idle();
   run.send(a, crash());
   run.run_until_idle();

@@ -141,10 +141,17 @@ TEST_CASE("a tree as JSON has the fields under their names and nests by children
 
 TEST_CASE("whatever a reason contains, the JSON is valid") {
   tree_node n = node("/shop", "x", "running");
-  const std::string reasons[] = {"\"quoted\" back\\slash", "line\nbreak\ttab\x01\x7f",
-                                 "gr\xc3\xbc\xc3\x9f", "\xff\xfe broken \xc3", "\xc3(",
-                                 std::string{"a\0b", 3}, "\xe2\x82", "\xf0\x9f\x98\x80",
-                                 "\xed\xa0\x80", "\xc0\xaf", "\xf5\x80\x80\x80"};
+  const std::string reasons[] = {"\"quoted\" back\\slash",
+                                 "line\nbreak\ttab\x01\x7f",
+                                 "gr\xc3\xbc\xc3\x9f",
+                                 "\xff\xfe broken \xc3",
+                                 "\xc3(",
+                                 std::string{"a\0b", 3},
+                                 "\xe2\x82",
+                                 "\xf0\x9f\x98\x80",
+                                 "\xed\xa0\x80",
+                                 "\xc0\xaf",
+                                 "\xf5\x80\x80\x80"};
   for (const std::string& reason : reasons) {
     CAPTURE(reason);
     n.last_reason = reason;
@@ -237,12 +244,14 @@ TEST_CASE("a supervisor that does not answer is shown without children as no ans
   blocking watch;
   coppice::system home{{.workers = 2, .stall_limit = 20ms}};
   address a;
-  supervised_tree tree{home, "shop", [&](children& s) {
+  supervised_tree tree{home, "shop",
+                       [&](children& s) {
                          s.add<worker>("first", std::make_shared<habit>());
                          s.supervise("desk", [&](children& d) {
                            a = d.add<worker>("a", std::make_shared<habit>());
                          });
-                       }, &watch};
+                       },
+                       &watch};
   REQUIRE(tree.wait_until_up(hang));
   outside{home}.send(a, crash());
   REQUIRE(watch.held.wait_until_inside());

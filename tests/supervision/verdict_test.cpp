@@ -16,8 +16,8 @@ std::vector<exit_reason> clean() {
 
 std::vector<exit_reason> unclean() {
   using kind = exit_reason::kind;
-  return {exit_reason::killed(), exit_reason::kill(), exit_reason::failed("no paper"),
-          exit_reason{kind::crashed}, exit_reason{kind::noproc}, exit_reason{kind::start_failed},
+  return {exit_reason::killed(),       exit_reason::kill(),       exit_reason::failed("no paper"),
+          exit_reason{kind::crashed},  exit_reason{kind::noproc}, exit_reason{kind::start_failed},
           exit_reason{kind::exhausted}};
 }
 

@@ -8,8 +8,13 @@
 
 using namespace std::chrono_literals;
 
-struct sum { int value; };
-struct add { int left, right; using reply = sum; };
+struct sum {
+  int value;
+};
+struct add {
+  int left, right;
+  using reply = sum;
+};
 
 class adder : public coppice::actor<add> {
  public:
