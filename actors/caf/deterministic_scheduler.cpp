@@ -5,6 +5,9 @@
 #include <chrono>
 #include <utility>
 
+#include <caf/exit_reason.hpp>
+#include <caf/send.hpp>
+
 #include <coppice/actors/caf/shell_private.hpp>
 
 namespace coppice::detail {
@@ -48,7 +51,8 @@ void deterministic_scheduler::advance(tick ms, std::uint64_t max_steps) {
 void deterministic_scheduler::stop() {
   while (step()) {
   }
-  stop_actors();
+  // Not `stop_actors`: it waits for the printer, which only runs when it is stepped.
+  caf::anon_send_exit(utility_actors_[printer_id], caf::exit_reason::user_shutdown);
   while (step()) {
   }
   home_.clock.sleeping(true);

@@ -9,6 +9,7 @@
 #include <caf/execution_unit.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
 
+#include <coppice/actors/caf/printer_private.hpp>
 #include <coppice/actors/caf/scheduler_private.hpp>
 
 namespace coppice::detail {
@@ -39,7 +40,7 @@ class deterministic_scheduler final : public caf::scheduler::abstract_coordinato
   void start() override {
     home_.clock.set(1);
     home_.clock.sleeping(false);
-    abstract_coordinator::start();
+    utility_actors_[printer_id] = system().spawn<aout_printer, caf::hidden>();
   }
   void stop() override;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <coppice/actors/caf/scheduler_private.hpp>
 
+#include <coppice/actors/caf/printer_private.hpp>
 #include <coppice/actors/caf/shell_private.hpp>
 
 #include <linux/futex.h>
@@ -365,7 +366,7 @@ void scheduler::start() {
     caf::detail::set_thread_name("coppice.clock");
     run_clock();
   }};
-  abstract_coordinator::start();
+  utility_actors_[printer_id] = system().spawn<aout_printer, caf::hidden>();
 }
 
 bool scheduler::all_asleep() const noexcept {
