@@ -10,6 +10,10 @@
 /// What supervisors report while they work, and to whom.
 namespace coppice {
 
+namespace detail {
+class cell;
+}
+
 /// One supervisor report, as light as its receiver wants it: texts are made on demand, so that a
 /// crash storm costs no formatting. Valid during the call only.
 class supervisor_report {
