@@ -52,16 +52,6 @@ std::string_view name(child_state state) noexcept {
   return "unknown";
 }
 
-std::string_view name(strategy how) noexcept {
-  switch (how) {
-    case strategy::one_for_one: return "one_for_one";
-    case strategy::one_for_all: return "one_for_all";
-    case strategy::rest_for_one: return "rest_for_one";
-    case strategy::simple_one_for_one: return "simple_one_for_one";
-  }
-  return "unknown";
-}
-
 std::string_view name(report_context about) noexcept {
   switch (about) {
     case report_context::progress: return "progress";

@@ -42,6 +42,38 @@ result<void> validate(const intensity& limit, const std::string& whose, window r
 
 }  // namespace
 
+std::string_view name(restart kind) noexcept {
+  switch (kind) {
+    case restart::permanent: return "permanent";
+    case restart::transient: return "transient";
+    case restart::temporary: return "temporary";
+  }
+  return "unknown";
+}
+
+std::string_view name(strategy how) noexcept {
+  switch (how) {
+    case strategy::one_for_one: return "one_for_one";
+    case strategy::one_for_all: return "one_for_all";
+    case strategy::rest_for_one: return "rest_for_one";
+    case strategy::simple_one_for_one: return "simple_one_for_one";
+  }
+  return "unknown";
+}
+
+std::string_view name(child_kind kind) noexcept {
+  return kind == child_kind::supervisor ? "supervisor" : "worker";
+}
+
+std::string to_string(const shutdown& how) {
+  switch (how.what()) {
+    case shutdown::kind::brutal: return "brutal_kill";
+    case shutdown::kind::endless: return "infinity";
+    case shutdown::kind::within: break;
+  }
+  return std::to_string(how.deadline().count()) + " ms";
+}
+
 result<void> validate(const child_spec& spec) {
   if (spec.id.empty()) return invalid("a child has no id: give it one, as in {.id = \"checkout\"}");
   if (spec.id.size() > longest_id)

@@ -25,6 +25,7 @@ enum class restart : std::uint8_t {
 inline constexpr auto permanent = restart::permanent;
 inline constexpr auto transient = restart::transient;
 inline constexpr auto temporary = restart::temporary;
+std::string_view name(restart kind) noexcept;
 
 /// Which children are restarted together with the one that has ended. OTP's names.
 enum class strategy : std::uint8_t {
@@ -42,6 +43,7 @@ std::string_view name(strategy how) noexcept;
 
 /// What a child is. Only says what `shutdown` means by default, and how it is counted.
 enum class child_kind : std::uint8_t { worker, supervisor };
+std::string_view name(child_kind kind) noexcept;
 
 /// Whether the end of significant children ends their supervisor: with a clean `shutdown`, after
 /// it has stopped the others. Only an end that the child itself has come to and that nobody
@@ -74,6 +76,8 @@ class shutdown {
 };
 inline constexpr shutdown brutal_kill{shutdown::kind::brutal};
 inline constexpr shutdown infinity{shutdown::kind::endless};
+/// `5000 ms`, `brutal_kill` or `infinity`.
+std::string to_string(const shutdown& how);
 
 struct child_spec {
   /// Names the child among its siblings and in paths. 1 to 64 bytes, no `/`, no control

@@ -50,6 +50,18 @@ std::string left_out_text(std::uint64_t left_out) {
   return left_out ? " (" + std::to_string(left_out) + " like this left out)" : std::string{};
 }
 
+/// The fields of OTP's offender, the supervisor behind them.
+std::string offender(const supervisor_report& r) {
+  std::string text = "path=" + r.child() + " incarnation=" + std::to_string(r.incarnation);
+  text.append(" type=").append(r.child_type());
+  if (const child_spec* spec = r.spec) {
+    text.append(" kind=").append(name(spec->kind)).append(" restart=").append(name(spec->restart));
+    if (spec->significant) text += " significant";
+    text += " shutdown=" + to_string(spec->shutdown);
+  }
+  return text + " supervisor=" + r.supervisor();
+}
+
 }  // namespace
 
 // ---- what is logged ---------------------------------------------------------------------------
@@ -58,6 +70,7 @@ node_log::node_log(const node_options& options)
     : options_(options),
       log_(make_logger(options)),
       limits_{detail::rate_limit{options.log.records_per_second},
+              detail::rate_limit{options.log.records_per_second},
               detail::rate_limit{options.log.records_per_second},
               detail::rate_limit{options.log.records_per_second},
               detail::rate_limit{options.log.records_per_second},
@@ -79,36 +92,42 @@ void node_log::on_report(const supervisor_report& r) noexcept {
     case report_context::progress:
       if (!log_->should_log(spdlog::level::debug)) return;
       if (const auto n = admit(topic::progress))
-        log_->debug("path={} incarnation={} started{}", r.child(), r.incarnation,
-                    left_out_text(*n));
+        log_->debug("{} started{}", offender(r), left_out_text(*n));
       return;
     case report_context::child_terminated: {
       if (r.reason.clean()) return;
       crashes_.fetch_add(1, std::memory_order_relaxed);
       if (const auto n = admit(topic::crash))
-        log_->error("path={} incarnation={} supervisor={} child terminated: {}{}", r.child(),
-                    r.incarnation, r.supervisor(), r.reason.text(), left_out_text(*n));
+        log_->error("{} child terminated: {}{}", offender(r), r.reason.text(), left_out_text(*n));
       return;
     }
     case report_context::start_error:
       start_errors_.fetch_add(1, std::memory_order_relaxed);
       if (const auto n = admit(topic::start_error))
-        log_->error("path={} incarnation={} supervisor={} start error: {}{}", r.child(),
-                    r.incarnation, r.supervisor(), r.reason.text(), left_out_text(*n));
+        log_->error("{} start error: {}{}", offender(r), r.reason.text(), left_out_text(*n));
       return;
     case report_context::shutdown_error:
       shutdown_errors_.fetch_add(1, std::memory_order_relaxed);
       if (const auto n = admit(topic::shutdown_error))
-        log_->error("path={} incarnation={} supervisor={} shutdown error: {}{}", r.child(),
-                    r.incarnation, r.supervisor(), r.reason.text(), left_out_text(*n));
+        log_->error("{} shutdown error: {}{}", offender(r), r.reason.text(), left_out_text(*n));
       return;
     case report_context::shutdown:
       exhausted_.fetch_add(1, std::memory_order_relaxed);
       if (const auto n = admit(topic::exhausted))
-        log_->error("path={} supervisor gives up: {}{}", r.supervisor(), r.reason.text(),
-                    left_out_text(*n));
+        log_->error("path={} child={} supervisor gives up: {}{}", r.supervisor(), r.child_id(),
+                    r.reason.text(), left_out_text(*n));
       return;
   }
+}
+
+/// From the actor itself, before its supervisor knows: what it was at when it crashed.
+void node_log::on_crash(const crash_report& c) noexcept {
+  if (const auto n = admit(topic::crash_report))
+    log_->error(
+        "path={} incarnation={} type={} event={} waiting={} handled={} links={} watchers={} "
+        "traps_exits={} crash report: {}{}",
+        c.path(), c.incarnation(), c.type(), c.event().empty() ? "-" : c.event(), c.waiting(),
+        c.handled(), c.links(), c.watchers(), c.traps_exits(), c.reason.text(), left_out_text(*n));
 }
 
 void node_log::on_end(const exit_reason& why) noexcept {
@@ -146,7 +165,7 @@ void node_log::critical(const std::string& text) {
 
 void node_log::close() noexcept {
   constexpr const char* kinds[] = {"start",   "crash",       "start error", "shutdown error",
-                                   "give-up", "dead letter", "stall"};
+                                   "give-up", "dead letter", "stall",       "crash report"};
   static_assert(std::size(kinds) == topics);
   std::lock_guard lock{guard_};
   for (std::size_t i = 0; i < topics; ++i)

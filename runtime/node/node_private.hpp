@@ -31,6 +31,7 @@ class node_log final : public observer, public supervision_observer {
   void on_stuck(const std::string& path) noexcept override;
   void on_dead_letter(const dead_letter& d) noexcept override;
   void on_stall(const stall& s) noexcept override;
+  void on_crash(const crash_report& c) noexcept override;
 
   void info(const std::string& text);
   void critical(const std::string& text);
@@ -48,9 +49,10 @@ class node_log final : public observer, public supervision_observer {
     shutdown_error,
     exhausted,
     dead_letter,
-    stall
+    stall,
+    crash_report
   };
-  static constexpr std::size_t topics = 7;
+  static constexpr std::size_t topics = 8;
 
   std::optional<std::uint64_t> admit(topic about, std::uint64_t already_left_out = 0) noexcept;
 
