@@ -12,44 +12,67 @@ namespace detail {
 
 // ---- addresses --------------------------------------------------------------------------------
 
-void address_book::put(std::uint32_t index, slot s) {
-  if (index >= slots.size()) slots.resize(index + 1);
-  slots[index] = std::move(s);
-  ids.insert(index, [this](std::uint32_t i) { return id_of(i); });
+void address_book::put(std::uint32_t index, entry e) {
+  if (index >= cells.size()) cells.resize(index + 1);
+  cells[index] = std::move(e.cell);
+  ids.insert(index, cells[index]->id());
+  if (e.below) below[index] = std::move(e.below);
+}
+
+address_book::entry* address_book::former(std::string_view id) {
+  if (formers.empty()) return nullptr;
+  const auto found = formers.find(std::string{id});
+  return found == formers.end() ? nullptr : &found->second;
+}
+
+void address_book::turn_the_page() {
+  for (std::uint32_t i = 0; i < cells.size(); ++i) {
+    if (!cells[i]) continue;
+    std::string id{cells[i]->id()};
+    const auto books = below.extract(i);
+    formers[std::move(id)] = {std::move(cells[i]), books.empty() ? nullptr : books.mapped()};
+  }
+  cells.clear();
+  ids = {};
 }
 
 void address_book::hold(std::uint32_t index) {
-  const slot& s = slots[index];
-  if (!s.cell) return;
-  if (s.below)
-    for (std::uint32_t i = 0; i < s.below->slots.size(); ++i) s.below->hold(i);
-  s.cell->tell(control::hold);
+  cell* x = at(index);
+  if (!x) return;
+  if (const auto under = below.find(index); under != below.end())
+    for (std::uint32_t i = 0; i < under->second->cells.size(); ++i) under->second->hold(i);
+  x->tell(control::hold);
 }
 
+namespace {
+
+void end_entry(const address_book::entry& e, const exit_reason& why) {
+  if (e.below) e.below->end_all(why);
+  if (e.cell->state() != cell_state::ended) e.cell->tell(control::end, why);
+}
+
+}  // namespace
+
 void address_book::end(std::uint32_t index, const exit_reason& why) {
-  slot& s = slots[index];
-  if (!s.cell) return;
-  ids.erase(index, [this](std::uint32_t i) { return id_of(i); });
-  if (s.below) s.below->end_all(why);
-  if (s.cell->state() != cell_state::ended) s.cell->tell(control::end, why);
-  s = {};
+  if (!at(index)) return;
+  ids.erase(index, cells[index]->id());
+  const auto books = below.extract(index);
+  end_entry({std::exchange(cells[index], {}), books.empty() ? nullptr : books.mapped()}, why);
+}
+
+void address_book::end_former(const exit_reason& why) {
+  for (const auto& [id, each] : std::exchange(formers, {})) end_entry(each, why);
 }
 
 void address_book::end_all(const exit_reason& why) {
-  for (slot& s : former) {
-    if (!s.cell) continue;
-    if (s.below) s.below->end_all(why);
-    s.cell->tell(control::end, why);
-  }
-  former.clear();
+  end_former(why);
   ids = {};
-  for (std::size_t i = slots.size(); i-- > 0;) {
-    slot& s = slots[i];
-    if (!s.cell) continue;
-    if (s.below) s.below->end_all(why);
-    if (s.cell->state() != cell_state::ended) s.cell->tell(control::end, why);
+  for (std::size_t i = cells.size(); i-- > 0;) {
+    if (!cells[i]) continue;
+    const auto books = below.extract(static_cast<std::uint32_t>(i));
+    end_entry({std::move(cells[i]), books.empty() ? nullptr : books.mapped()}, why);
   }
-  slots.clear();
+  cells.clear();
 }
 
 cell_ptr make_child(cell& parent, const actor_type& type, factory_ref made_by,
@@ -91,32 +114,28 @@ detail::cell* children::add_cell(const detail::actor_type& type, detail::factory
                                "'; ids are unique among "
                                "siblings",
                            parent_.path()}};
-  const auto index = static_cast<std::uint32_t>(book_.slots.size());
-  const auto former_id = [this](std::uint32_t i) { return book_.former[i].cell->id(); };
-  detail::address_book::slot slot;
-  const std::uint32_t before = book_.former_ids.find(spec.id, former_id);
-  if (before != detail::id_index::none) {
-    detail::cell& x = *book_.former[before].cell;
+  const auto index = static_cast<std::uint32_t>(book_.cells.size());
+  detail::address_book::entry made;
+  if (detail::address_book::entry* before = book_.former(spec.id)) {
+    detail::cell& x = *before->cell;
     // A temporary child's address has ended with it.
     if (&x.type() == &type && &x.made_by() == made_by.type && !x.ends_with_incarnation()) {
       detail::replace_factory(x, made_by.object);
-      book_.former_ids.erase(before, former_id);
-      slot = std::exchange(book_.former[before], {});
+      made.cell = std::move(before->cell);
+      book_.formers.erase(spec.id);
     }
   }
-  if (!slot.cell) slot.cell = detail::make_child(parent_, type, made_by, spec, spec.id, index);
-  slot.below = below;
-  detail::cell* made = slot.cell.get();
-  book_.put(index, std::move(slot));
+  if (!made.cell) made.cell = detail::make_child(parent_, type, made_by, spec, spec.id, index);
+  made.below = below;
+  detail::cell* x = made.cell.get();
+  book_.put(index, std::move(made));
   specs_.push_back(spec);
-  return made;
+  return x;
 }
 
 std::shared_ptr<detail::address_book> children::book_below(std::string_view id) const {
-  const std::uint32_t before =
-      book_.former_ids.find(id, [this](std::uint32_t i) { return book_.former[i].cell->id(); });
-  auto below = before == detail::id_index::none ? nullptr : book_.former[before].below;
-  return below ? below : std::make_shared<detail::address_book>();
+  const auto* before = book_.former(id);
+  return before && before->below ? before->below : std::make_shared<detail::address_book>();
 }
 
 supervisor_ref children::supervise(child_spec spec, builder build) {

@@ -76,8 +76,8 @@ supervisor::supervisor(detail::supervisor_place where, builder build)
 supervisor::~supervisor() {
   alarm_.forget();
   if (mind_ && !mind_->over())
-    for (auto& s : book_->slots)
-      if (s.cell) s.cell->kill(exit_reason::killed());
+    for (const detail::cell_ptr& child : book_->cells)
+      if (child) child->kill(exit_reason::killed());
   for (const detail::open_call& c : calls_)
     if (c.waiting)
       detail::answer_failed(c.waiting, errc::crashed,
@@ -94,20 +94,14 @@ milliseconds supervisor::now() const noexcept { return milliseconds{cell_->now()
 
 /// Children that no builder has added end with this incarnation.
 void supervisor::end_added(const exit_reason& why) {
-  for (std::size_t i = book_->slots.size(); i-- > (dynamic_ ? 0 : built_);)
+  for (std::size_t i = book_->cells.size(); i-- > (dynamic_ ? 0 : built_);)
     book_->end(static_cast<std::uint32_t>(i), why);
 }
 
 void supervisor::build() {
   detail::address_book& book = *book_;
-  // What a builder that threw has left behind in `former` stays to be taken over, or ended.
-  for (auto& s : std::exchange(book.slots, {})) book.former.push_back(std::move(s));
-  std::erase_if(book.former, [](const auto& s) { return !s.cell; });
-  book.ids = {};
-  book.former_ids = {};
-  const auto former_id = [&book](std::uint32_t i) { return book.former[i].cell->id(); };
-  for (std::uint32_t i = 0; i < book.former.size(); ++i) book.former_ids.insert(i, former_id);
-
+  // What a builder that threw has left behind stays to be taken over, or ended.
+  book.turn_the_page();
   children all{scope_, book, *cell_};
   build_(all);
   if (const auto valid = validate(all.spec_); !valid) throw bad_result{valid.error()};
@@ -118,13 +112,7 @@ void supervisor::build() {
                            path()}};
   for (const child_spec& spec : all.specs_)
     if (const auto valid = validate(spec, all.spec_); !valid) throw bad_result{valid.error()};
-  const auto left_out = exit_reason::shutdown("left out by its supervisor's restart");
-  for (auto& s : std::exchange(book.former, {})) {
-    if (!s.cell) continue;
-    if (s.below) s.below->end_all(left_out);
-    s.cell->tell(detail::control::end, left_out);
-  }
-  book.former_ids = {};
+  book.end_former(exit_reason::shutdown("left out by its supervisor's restart"));
   if (all.ignored_) {
     book.end_all(exit_reason::normal());
     ignore();
@@ -204,7 +192,7 @@ void supervisor::killed() {
 }
 
 void supervisor::child_report(detail::control_node& r) {
-  if (!mind_ || r.index >= book_->slots.size() || book_->slots[r.index].cell != r.from) return;
+  if (!mind_ || !r.from || book_->at(r.index) != r.from.get()) return;
   switch (r.report) {
     case detail::report_kind::started:
       mind_->started(r.index, r.incarnation, now(), actions_);
@@ -299,8 +287,7 @@ void supervisor::carry_out(action& a) {
 
 void supervisor::report(const action& a) const {
   if (!scope_->watch) return;
-  const detail::cell* child =
-      a.child < book_->slots.size() ? book_->slots[a.child].cell.get() : nullptr;
+  const detail::cell* child = book_->at(a.child);
   const child_spec* spec = child ? &mind_->spec(a.child) : nullptr;
   scope_->watch->on_report(
       supervisor_report{a.about, a.reason, *cell_, child, spec, a.incarnation});
@@ -345,7 +332,7 @@ void supervisor::tell_changes() {
   if (!mind_->changed.empty()) {
     const std::string me = path();
     for (const child_index child : mind_->changed)
-      if (mind_->state(child) != child_state::removed && book_->slots[child].cell)
+      if (mind_->state(child) != child_state::removed && book_->at(child))
         scope_->tell({0, me, info(child)});
     mind_->changed.clear();
   }

@@ -56,9 +56,7 @@ void child_address::check(const detail::actor_type* type) const {
 
 child_index supervisor::find(std::string_view id, const ref<>& child) const {
   if (const detail::cell* x = detail_ref::get(child)) {
-    const child_index at = x->index();
-    const bool here = at < book_->slots.size() && book_->slots[at].cell.get() == x;
-    return here ? at : no_child;
+    return book_->at(x->index()) == x ? x->index() : no_child;
   }
   const std::uint32_t at = book_->find(id);
   return at == detail::id_index::none ? no_child : at;
@@ -235,7 +233,7 @@ child_info supervisor::info(child_index child) const {
   row.handled = x.handled();
   if (v.state == child_state::restarting) row.next_attempt = milliseconds{0};
   row.version = scope_->version.load(std::memory_order_acquire);
-  row.address = detail_ref::make<ref<>>(book_->slots[child].cell.get());
+  row.address = detail_ref::make<ref<>>(book_->at(child));
   return row;
 }
 

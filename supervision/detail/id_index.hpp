@@ -8,38 +8,38 @@
 
 namespace coppice::detail {
 
-/// Finds children by id: an open-addressed table of indices, 4 to 11 bytes a child, that asks
-/// its owner for the ids instead of keeping copies. `IdOf`: index -> std::string_view.
+/// Finds children by id: an open-addressed table of indices and hashes, 11 to 26 bytes a child,
+/// that asks its owner for an id only to confirm a hash. The ids lie in the children, all over
+/// the memory: a table that had to look at them to grow spent most of its time on that.
 class id_index {
  public:
   static constexpr std::uint32_t none = 0xffff'ffff;
 
+  /// `IdOf`: index -> std::string_view.
   template <class IdOf>
   std::uint32_t find(std::string_view id, const IdOf& id_of) const {
     if (slots_.empty()) return none;
-    for (std::size_t i = start(id);; i = next(i)) {
-      if (slots_[i] == none) return none;
-      if (slots_[i] != erased && id_of(slots_[i]) == id) return slots_[i];
+    const std::uint32_t hash = hash_of(id);
+    for (std::size_t i = start(hash);; i = next(i)) {
+      const slot& s = slots_[i];
+      if (s.index == none) return none;
+      if (s.hash == hash && s.index != erased && id_of(s.index) == id) return s.index;
     }
   }
 
   /// The id must not be there yet.
-  template <class IdOf>
-  void insert(std::uint32_t index, const IdOf& id_of) {
-    if ((used_ + 1) * 8 > slots_.size() * 6) grow(id_of);
-    std::size_t i = start(id_of(index));
-    while (slots_[i] != none) i = next(i);
-    slots_[i] = index;
+  void insert(std::uint32_t index, std::string_view id) {
+    if ((used_ + 1) * 8 > slots_.size() * 6) grow();
+    put({hash_of(id), index});
     ++used_;
     ++size_;
   }
 
-  /// Call it while `id_of(index)` still answers.
-  template <class IdOf>
-  void erase(std::uint32_t index, const IdOf& id_of) {
-    for (std::size_t i = start(id_of(index)); slots_[i] != none; i = next(i)) {
-      if (slots_[i] != index) continue;
-      slots_[i] = erased;
+  void erase(std::uint32_t index, std::string_view id) {
+    if (slots_.empty()) return;
+    for (std::size_t i = start(hash_of(id)); slots_[i].index != none; i = next(i)) {
+      if (slots_[i].index != index) continue;
+      slots_[i].index = erased;
       --size_;
       return;
     }
@@ -48,27 +48,33 @@ class id_index {
  private:
   static constexpr std::uint32_t erased = none - 1;
 
-  std::size_t start(std::string_view id) const {
-    return std::hash<std::string_view>{}(id) & (slots_.size() - 1);
+  struct slot {
+    std::uint32_t hash = 0;
+    std::uint32_t index = none;
+  };
+
+  static std::uint32_t hash_of(std::string_view id) {
+    return static_cast<std::uint32_t>(std::hash<std::string_view>{}(id));
   }
+  std::size_t start(std::uint32_t hash) const { return hash & (slots_.size() - 1); }
   std::size_t next(std::size_t i) const { return (i + 1) & (slots_.size() - 1); }
 
-  template <class IdOf>
-  void grow(const IdOf& id_of) {
+  void put(slot s) {
+    std::size_t i = start(s.hash);
+    while (slots_[i].index != none) i = next(i);
+    slots_[i] = s;
+  }
+  void grow() {
     std::size_t size = 8;
     while ((size_ + 1) * 8 > size * 5) size *= 2;
-    std::vector<std::uint32_t> old(size, none);
+    std::vector<slot> old(size);
     old.swap(slots_);
     used_ = size_;
-    for (const std::uint32_t index : old) {
-      if (index >= erased) continue;
-      std::size_t i = start(id_of(index));
-      while (slots_[i] != none) i = next(i);
-      slots_[i] = index;
-    }
+    for (const slot& s : old)
+      if (s.index < erased) put(s);
   }
 
-  std::vector<std::uint32_t> slots_;
+  std::vector<slot> slots_;
   std::size_t used_ = 0;  ///< erased ones among them
   std::size_t size_ = 0;
 };

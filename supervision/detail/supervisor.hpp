@@ -14,6 +14,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace coppice {
@@ -51,26 +52,35 @@ struct supervision_scope {
 /// The addresses of a supervisor's children. Outlives the supervisor's incarnations, so that a
 /// restarted one finds them again.
 struct address_book {
-  struct slot {
+  using shared = std::shared_ptr<address_book>;
+  struct entry {
     cell_ptr cell;
-    std::shared_ptr<address_book> below;  ///< of a supervisor
+    shared below;  ///< of a supervisor
   };
 
-  std::string_view id_of(std::uint32_t index) const { return slots[index].cell->id(); }
   std::uint32_t find(std::string_view id) const {
-    return ids.find(id, [this](std::uint32_t i) { return id_of(i); });
+    return ids.find(id, [this](std::uint32_t i) { return cells[i]->id(); });
   }
-  void put(std::uint32_t index, slot s);
+  cell* at(std::uint32_t index) const {
+    return index < cells.size() ? cells[index].get() : nullptr;
+  }
+  void put(std::uint32_t index, entry e);
+  /// A child of the previous incarnation, to be taken over; null if there was none of that id.
+  entry* former(std::string_view id);
+  /// All children become former ones.
+  void turn_the_page();
+  /// Ends the former ones that nobody has taken over.
+  void end_former(const exit_reason& why);
   /// Nobody starts the child at `index` for now, nor what is below it: they refuse events.
   void hold(std::uint32_t index);
   /// Ends the address at `index` and all below it.
   void end(std::uint32_t index, const exit_reason& why);
   void end_all(const exit_reason& why);
 
-  std::vector<slot> slots;  ///< by child_index
+  std::vector<cell_ptr> cells;  ///< by child_index; null: there is none
+  std::unordered_map<std::uint32_t, shared> below;  ///< of those that are supervisors
   id_index ids;
-  std::vector<slot> former;  ///< of the previous incarnation, to be taken over by id
-  id_index former_ids;
+  std::unordered_map<std::string, entry> formers;
   std::uint64_t numbered = 0;  ///< the last number that was given to a dynamic child
 };
 
@@ -187,7 +197,7 @@ class supervisor
   void report(const action& a) const;
   void tell_changes();
   void tell_removed(child_index child);
-  detail::cell& cell_of(child_index child) const { return *book_->slots[child].cell; }
+  detail::cell& cell_of(child_index child) const { return *book_->cells[child]; }
 
   void add_and_start(const child_spec& spec, detail::cell_ptr child,
                      std::shared_ptr<detail::address_book> below, detail::open_call call);

@@ -22,7 +22,7 @@ struct named {
   std::uint32_t add(std::string name) {
     names.push_back(std::move(name));
     const auto at = static_cast<std::uint32_t>(names.size() - 1);
-    index.insert(at, id_of());
+    index.insert(at, names.back());
     return at;
   }
   std::uint32_t find(std::string_view name) const { return index.find(name, id_of()); }
@@ -48,9 +48,9 @@ TEST_CASE("an index finds what was put in and nothing else") {
 TEST_CASE("an erased id is not found, and can be put in again under another number") {
   named n;
   const auto till = n.add("till");
-  n.index.erase(till, n.id_of());
+  n.index.erase(till, "till");
   CHECK(n.find("till") == id_index::none);
-  n.index.erase(till, n.id_of());
+  n.index.erase(till, "till");
   const auto again = n.add("till");
   CHECK(again != till);
   CHECK(n.find("till") == again);
@@ -62,9 +62,9 @@ TEST_CASE("ids that come and go for ever do not fill the table with erased place
   n.names.resize(2);
   for (int i = 0; i < 10'000; ++i) {
     n.names[1] = "guest " + std::to_string(i);
-    n.index.insert(1, n.id_of());
+    n.index.insert(1, n.names[1]);
     REQUIRE(n.find(n.names[1]) == 1);
-    n.index.erase(1, n.id_of());
+    n.index.erase(1, n.names[1]);
     REQUIRE(n.find(n.names[1]) == id_index::none);
   }
   CHECK(n.find("stays") == 0);
@@ -83,7 +83,7 @@ TEST_CASE("whatever is put in and erased, an index agrees with a map") {
       if (known == model.end()) {
         model[name] = n.add(name);
       } else if (random() % 2) {
-        n.index.erase(known->second, n.id_of());
+        n.index.erase(known->second, name);
         model.erase(known);
       }
     }
