@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "coppice_supervision_rows.hpp"
+
+#include "coppice_house.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+namespace coppice::bench {
+
+namespace {
+
+using std::uint64_t;
+
+// ---- numbered children, and who crashes them ------------------------------------------------
+
+struct numbered_ready {
+  ref<crash> who;
+  uint64_t number;
+};
+struct crash_all {
+  uint64_t first_few;
+  uint64_t times;
+  uint64_t expected;
+};
+
+class numbered_victim : public actor<crash> {
+ public:
+  numbered_victim(ref<numbered_ready> tester, uint64_t number)
+      : tester_(std::move(tester)), number_(number) {}
+
+  void started() { send(tester_, numbered_ready{self(), number_}); }
+  void on(const crash&) { throw std::runtime_error("boom"); }
+
+ private:
+  ref<numbered_ready> tester_;
+  uint64_t number_;
+};
+
+/// Opens the gate when so many children have announced themselves, and crashes the first few,
+/// each so many times.
+class drill : public actor<crash_all, numbered_ready> {
+ public:
+  drill(gate* finished, uint64_t expected)
+      : done_(finished), awaited_(expected), known_(expected) {}
+
+  void on(const crash_all& event) {
+    awaited_ = event.expected;
+    for (uint64_t i = 0; i < event.first_few; ++i) {
+      known_[i].crashes_left = event.times;
+      crash_one(known_[i]);
+    }
+  }
+  void on(const numbered_ready& event) {
+    auto& child = known_[event.number];
+    child.address = event.who;
+    if (child.crashes_left > 0) crash_one(child);
+    if (--awaited_ == 0) done_->open();
+  }
+
+ private:
+  struct target {
+    ref<crash> address;
+    uint64_t crashes_left = 0;
+  };
+
+  void crash_one(target& which) {
+    --which.crashes_left;
+    send(which.address, crash{});
+  }
+
+  gate* done_;
+  uint64_t awaited_;
+  std::vector<target> known_;
+};
+
+/// A tester, and beside it a supervisor of so many children, all of which have announced
+/// themselves when this is constructed.
+class drilled_house {
+ public:
+  drilled_house(strategy chosen, uint64_t count)
+      : all_([=, this](children& bench) {
+          auto tester = bench.add<drill>("tester", &done_, count);
+          tester_ = tester;
+          bench.supervise("group", [=](children& group) {
+            group.strategy(chosen).intensity(endless_restarts, 1s);
+            for (uint64_t i = 0; i < count; ++i) group.add<numbered_victim>(child_id(i), tester, i);
+          });
+        }) {
+    done_.wait();
+  }
+
+  /// Until so many announcements have come; seconds.
+  double crash_first(uint64_t first_few, uint64_t times, uint64_t expected) {
+    stopwatch watch;
+    all_.send(tester_, crash_all{first_few, times, expected});
+    done_.wait();
+    return watch.seconds();
+  }
+
+  /// Every child has been started anew so often, and nothing was lost.
+  void check_restarts(uint64_t restarts) {
+    auto tree = all_.snapshot();
+    const auto& group = tree.children.at(1).children;
+    check(std::all_of(group.begin(), group.end(),
+                      [=](const tree_node& child) { return child.incarnation == restarts + 1; }),
+          "restarts were not recorded");
+    check(group.at(0).last_reason.find("boom") != std::string::npos, "the cause was not recorded");
+    all_.check_nothing_lost();
+  }
+
+ private:
+  gate done_;
+  ref<crash_all> tester_;
+  house all_;
+};
+
+}  // namespace
+
+// ---- restart_1000, one_for_all ---------------------------------------------------------------
+
+void restart_1000() {
+  constexpr auto crashes = restart_children * crashes_per_child;
+  drilled_house all(one_for_one, restart_children);
+  auto seconds = all.crash_first(restart_children, crashes_per_child, crashes);
+  report("restart_1000", static_cast<double>(crashes) / seconds, "restarts/s");
+  all.check_restarts(crashes_per_child);
+}
+
+void one_for_all() {
+  drilled_house all(coppice::one_for_all, group_children);
+  std::vector<double> samples;
+  for (uint64_t i = 0; i < group_restarts; ++i)
+    samples.push_back(1e3 * all.crash_first(1, 1, group_children));
+  report("one_for_all", percentile(samples, 50), "ms");
+  all.check_restarts(group_restarts);
+}
+
+}  // namespace coppice::bench
