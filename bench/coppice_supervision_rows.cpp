@@ -4,7 +4,9 @@
 #include "coppice_house.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
+#include <thread>
 #include <vector>
 
 namespace coppice::bench {
@@ -135,6 +137,57 @@ void one_for_all() {
     samples.push_back(1e3 * all.crash_first(1, 1, group_children));
   report("one_for_all", percentile(samples, 50), "ms");
   all.check_restarts(group_restarts);
+}
+
+// ---- snapshot_beside_ping_pong ---------------------------------------------------------------
+
+namespace {
+
+class idler : public actor<hop> {
+ public:
+  void on(const hop&) {}
+};
+
+}  // namespace
+
+void snapshot_beside_ping_pong() {
+  constexpr uint64_t hops = 20 * ping_pong_round_trips;
+  gate done;
+  ref<meet, hop> ping, pong;
+  house all([&](children& bench) {
+    ping = bench.add<hopper>("ping", &done);
+    pong = bench.add<hopper>("pong", &done);
+    bench.supervise("idle", [](children& idle) {
+      for (uint64_t i = 0; i < snapshot_children; ++i) idle.add<idler>(child_id(i));
+    });
+  });
+  all.send(ping, meet{pong});
+  all.send(pong, meet{ping});
+  auto hops_per_second = [&] {
+    stopwatch watch;
+    all.send(ping, hop{hops});
+    done.wait();
+    return static_cast<double>(hops) / watch.seconds();
+  };
+  hops_per_second();  // every actor knows its neighbour afterwards
+  auto alone = hops_per_second();
+
+  std::atomic<bool> over{false};
+  uint64_t snapshots = 0;
+  bool complete = true;
+  stopwatch watch;
+  std::thread taker([&] {
+    for (; !over; ++snapshots)
+      complete = complete && all.snapshot().children.at(2).children.size() == snapshot_children;
+  });
+  auto beside = hops_per_second();
+  over = true;
+  taker.join();
+  auto seconds = watch.seconds();
+  check(complete, "a snapshot was not complete");
+  report("snapshot_beside_ping_pong", beside, "msgs/s");
+  report("ping_pong_without_snapshots", alone, "msgs/s");
+  report("snapshots_taken", static_cast<double>(snapshots) / seconds, "snapshots/s");
 }
 
 }  // namespace coppice::bench

@@ -8,10 +8,12 @@ namespace coppice::bench {
 
 void restart_1000();
 void one_for_all();
+void snapshot_beside_ping_pong();
 
 inline constexpr row<> supervision_rows[] = {
     {"restart_1000", restart_1000},
     {"one_for_all", one_for_all},
+    {"snapshot_beside_ping_pong", snapshot_beside_ping_pong},
 };
 
 }  // namespace coppice::bench
