@@ -355,7 +355,8 @@ class drill : public event_based_actor {
       : event_based_actor(config), done_(finished), awaited_(expected) {}
 
   behavior make_behavior() override {
-    return {[this](crash_atom, uint64_t first_few, uint64_t times, uint64_t expected) {
+    return {[this](uint64_t expected) { awaited_ = expected; },
+            [this](crash_atom, uint64_t first_few, uint64_t times, uint64_t expected) {
               awaited_ = expected;
               for (uint64_t i = 0; i < first_few; ++i) {
                 known_[i].crashes_left = times;
@@ -493,6 +494,88 @@ void one_for_all(caf::actor_system& system) {
   end(tester);
 }
 
+// ---- start, stop: a supervisor of dynamic children -------------------------------------------
+
+// Keeps of each child what its restart would need.
+class dynamic_supervisor : public event_based_actor {
+ public:
+  dynamic_supervisor(actor_config& config, actor tester, gate& finished)
+      : event_based_actor(config), tester_(std::move(tester)), done_(finished) {}
+
+  behavior make_behavior() override {
+    set_down_handler([this](const caf::down_msg& down) {
+      auto found = children_.find(down.source.id());
+      if (found == children_.end()) return;
+      auto number = found->second.number;
+      children_.erase(found);
+      if (!stopping_) start(number);
+      else if (children_.empty()) all_are_down();
+    });
+    return {[this](start_atom, uint64_t first, uint64_t count) {
+              for (auto i = first; i < first + count; ++i) start(i);
+            },
+            [this](stop_atom) {
+              stopping_ = true;
+              for (auto& [key, each] : children_)
+                send_exit(each.handle, caf::exit_reason::user_shutdown);
+            }};
+  }
+
+  void on_exit() override { tester_ = nullptr; }
+
+ private:
+  struct child {
+    actor handle;
+    uint64_t number;
+  };
+
+  void start(uint64_t number) {
+    auto handle = spawn<numbered_worker, caf::monitored>(tester_, number);
+    auto key = handle.id();
+    children_.emplace(key, child{std::move(handle), number});
+  }
+
+  void all_are_down() {
+    done_.open();
+    quit();
+  }
+
+  actor tester_;
+  gate& done_;
+  std::unordered_map<caf::actor_id, child> children_;
+  bool stopping_ = false;
+};
+
+void start(caf::actor_system& system) {
+  gate done;
+  auto tester = system.spawn<drill>(std::ref(done), dynamic_children);
+  auto parent = system.spawn<dynamic_supervisor>(tester, std::ref(done));
+  stopwatch watch;
+  caf::anon_send(parent, start_atom::value, uint64_t{0}, dynamic_children);
+  done.wait();
+  report("start", 1e6 * watch.seconds() / static_cast<double>(dynamic_children), "us");
+  std::_Exit(0);  // as in `bytes`
+}
+
+void stop(caf::actor_system& system) {
+  constexpr uint64_t batch = 1000;  // as in `bytes`
+  static_assert(dynamic_children % batch == 0);
+  gate done;
+  auto tester = system.spawn<drill>(std::ref(done), batch);
+  auto parent = system.spawn<dynamic_supervisor>(tester, std::ref(done));
+  for (uint64_t first = 0; first < dynamic_children; first += batch) {
+    caf::anon_send(tester, batch);
+    caf::anon_send(parent, start_atom::value, first, batch);
+    done.wait();
+  }
+  end(tester);  // with the last handles besides the supervisor's
+  caf::scoped_actor(system)->wait_for(tester);
+  stopwatch watch;
+  caf::anon_send(parent, stop_atom::value);
+  done.wait();
+  report("stop", 1e6 * watch.seconds() / static_cast<double>(dynamic_children), "us");
+}
+
 // ---- idle_wake -----------------------------------------------------------------------------
 
 class sleeper : public event_based_actor {
@@ -537,6 +620,8 @@ constexpr row<caf::actor_system&> rows[] = {
     {"ring", ring},
     {"bytes", bytes},
     {"restart_1", restart_1},
+    {"start", start},
+    {"stop", stop},
     {"restart_1000", restart_1000},
     {"one_for_all", one_for_all},
     {"idle_wake", idle_wake},

@@ -7,7 +7,7 @@
 -behaviour(supervisor).
 
 -export([main/0]).
--export([init/1, start_worker/1, start_worker/2]).
+-export([init/1, start_worker/1, start_worker/2, start_dynamic/0]).
 -export([handle_call/3, handle_cast/2]).
 
 rows() ->
@@ -17,6 +17,8 @@ rows() ->
      {"ring", fun ring/0},
      {"bytes", fun bytes/0},
      {"restart_1", fun restart_1/0},
+     {"start", fun start/0},
+     {"stop", fun stop/0},
      {"restart_1000", fun restart_1000/0},
      {"one_for_all", fun one_for_all/0}].
 
@@ -53,6 +55,8 @@ usage() ->
 report(Name, Value, Unit) -> io:format("~s ~.2f ~s~n", [Name, float(Value), Unit]).
 
 now_us() -> erlang:monotonic_time(microsecond).
+
+us_per_one(Count, Since) -> (now_us() - Since) / Count.
 
 per_second(Count, Since) -> Count * 1.0e6 / (now_us() - Since).
 
@@ -169,6 +173,33 @@ crash_children(Left) ->
     receive {ready, Pid} -> gen_server:cast(Pid, crash) end,
     crash_children(Left - 1).
 
+%% ---- start, stop
+
+start() ->
+    Count = 100000,
+    {_, Dynamic} = start_dynamic_supervisor(),
+    Start = now_us(),
+    start_dynamic_children(Dynamic, Count),
+    report("start", us_per_one(Count, Start), "us").
+
+stop() ->
+    Count = 100000,
+    {Parent, Dynamic} = start_dynamic_supervisor(),
+    start_dynamic_children(Dynamic, Count),
+    Start = now_us(),
+    ok = supervisor:terminate_child(Parent, dynamic),
+    report("stop", us_per_one(Count, Start), "us").
+
+start_dynamic_supervisor() ->
+    {ok, Parent} = supervisor:start_link(?MODULE, parent_of_dynamic),
+    [{dynamic, Dynamic, supervisor, _}] = supervisor:which_children(Parent),
+    {Parent, Dynamic}.
+
+start_dynamic_children(_, 0) -> ok;
+start_dynamic_children(Dynamic, Left) ->
+    {ok, _} = supervisor:start_child(Dynamic, [Left]),
+    start_dynamic_children(Dynamic, Left - 1).
+
 %% ---- restart_1000
 
 %% Beside it what is left when the history grows.
@@ -233,14 +264,23 @@ init({numbered, Strategy, Count, Tester}) ->
     {ok, {#{strategy => Strategy, intensity => 1000000000, period => 1},
           [#{id => child_id(Number), start => {?MODULE, start_worker, [Tester, Number]}}
            || Number <- lists:seq(1, Count)]}};
+init(parent_of_dynamic) ->
+    {ok, {#{},
+          [#{id => dynamic, start => {?MODULE, start_dynamic, []}, type => supervisor}]}};
+init(dynamic) ->
+    {ok, {#{strategy => simple_one_for_one},
+          [#{id => child, start => {?MODULE, start_worker, [none]}, restart => permanent}]}};
 init({worker, none}) -> {ok, none};
 init({worker, Tester}) -> Tester ! {ready, self()}, {ok, none};
+init({worker, none, Number}) -> {ok, Number};
 init({worker, Tester, Number}) -> Tester ! {ready, self(), Number}, {ok, Number};
 init(echo) -> {ok, none}.
 
 start_worker(Tester) -> gen_server:start_link(?MODULE, {worker, Tester}, []).
 
 start_worker(Tester, Number) -> gen_server:start_link(?MODULE, {worker, Tester, Number}, []).
+
+start_dynamic() -> supervisor:start_link(?MODULE, dynamic).
 
 handle_call(Number, _, State) -> {reply, Number, State}.
 
