@@ -85,6 +85,10 @@ class actor_base {
     cell_->request_stop(std::move(why));
   }
 
+  /// Only while it starts: this actor declines to run, which is no failure. Its supervisor keeps
+  /// it as a stopped child, or removes it if it is temporary; nothing of it is left but its spec.
+  void ignore() noexcept { cell_->ignore(); }
+
   /// Raised when this incarnation is told to stop or is killed, even while a slice of it runs: for
   /// work that takes long and can be given up half-way.
   std::stop_token stop_token() { return cell_->stop_token(); }

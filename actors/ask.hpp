@@ -188,8 +188,12 @@ class reply_slot {
   void (*succeed_)(detail::request&, R&&);
 };
 
-/// The runtime's way to make slots.
+/// The runtime's way to make slots, and to take the request out of one.
 struct detail_slot {
+  template <class R>
+  static detail::request* take(reply_slot<R>& slot) noexcept {
+    return std::exchange(slot.waiting_, nullptr);
+  }
   template <class E>
   static reply_slot<typename E::reply> make(detail::request* r) noexcept {
     return {r, [](detail::request& x, typename E::reply&& value) {

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include <coppice/actors/event.hpp>
+#include <coppice/actors/exit_reason.hpp>
 #include <coppice/actors/result.hpp>
 
 /// What an actor system tells the outside of what it cannot tell an actor.
@@ -44,12 +46,43 @@ struct stall {
   std::chrono::milliseconds running;
 };
 
+namespace detail {
+class cell;
+}
+
+/// An incarnation has ended because something threw. As light as its receiver wants it: texts are
+/// made on demand. Valid during the call only.
+class crash_report {
+ public:
+  crash_report(const detail::cell& of, const event_type* in_hand, const exit_reason& why) noexcept
+      : reason(why), cell_(of), in_hand_(in_hand) {}
+
+  const exit_reason& reason;  ///< what was thrown, with its chain of causes
+
+  std::string path() const;                ///< its ancestors among them
+  std::string_view type() const noexcept;  ///< the class
+  std::uint32_t incarnation() const noexcept;
+  /// The type of the event that was handled; empty: none was.
+  std::string_view event() const noexcept;
+  std::uint32_t waiting() const noexcept;  ///< events in the mailbox
+  std::uint64_t handled() const noexcept;  ///< events of all its incarnations
+  std::size_t links() const noexcept;
+  std::size_t watchers() const noexcept;
+  bool traps_exits() const noexcept;
+
+ private:
+  const detail::cell& cell_;
+  const event_type* in_hand_;
+};
+
 /// Receives what a system reports. Called from any thread, several at once; must not block.
 class observer {
  public:
   virtual ~observer() = default;
   virtual void on_dead_letter(const dead_letter&) noexcept {}
   virtual void on_stall(const stall&) noexcept {}
+  /// From the worker that ran the actor, before its supervisor knows.
+  virtual void on_crash(const crash_report&) noexcept {}
   /// An actor without a supervisor has ended with an error.
   virtual void on_orphan(const std::string& /*path*/, const std::string& /*reason*/) noexcept {}
 };

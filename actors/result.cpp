@@ -22,6 +22,11 @@ std::string_view name(errc code) noexcept {
     case errc::failed: return "failed";
     case errc::invalid: return "invalid";
     case errc::limit: return "limit";
+    case errc::not_found: return "not_found";
+    case errc::running: return "running";
+    case errc::already_present: return "already_present";
+    case errc::already_started: return "already_started";
+    case errc::simple_one_for_one: return "simple_one_for_one";
   }
   return "unknown";
 }

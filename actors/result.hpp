@@ -38,7 +38,12 @@ enum class errc : std::uint8_t {
   unanswered,      ///< the handler gave up its reply slot without answering
   failed,          ///< the handler returned an error
   invalid,         ///< the call itself was wrong; the text says what to change
-  limit,           ///< a bound was reached: too many pending asks, timers, watches
+  limit,           ///< a bound was reached: too many pending asks, timers, watches, children
+  not_found,           ///< a supervisor: there is no such child
+  running,             ///< a supervisor: not while the child runs
+  already_present,     ///< a supervisor: the id is taken by a child that does not run
+  already_started,     ///< a supervisor: the id is taken by a child that runs
+  simple_one_for_one,  ///< a supervisor: not of a dynamic one
 };
 
 /// The code's name as it stands in logs, e.g. `overloaded`.

@@ -2,7 +2,8 @@
 #pragma once
 
 #include <coppice/actors/actor.hpp>
-#include <coppice/supervision/decision.hpp>
+#include <coppice/supervision/calls.hpp>
+#include <coppice/supervision/detail/supervisor.hpp>
 
 #include <functional>
 #include <memory>
@@ -26,11 +27,6 @@
 /// with the same id, class and constructor signature keeps its address.
 namespace coppice {
 
-namespace detail {
-struct supervision_scope;
-struct address_book;
-}// namespace detail
-
 class children {
  public:
   /// Copied into each start of the supervisor it describes; what it captures must stay valid.
@@ -53,8 +49,18 @@ class children {
     spec_.per_child = coppice::intensity{restarts, period};
     return *this;
   }
+  /// Whether the end of significant children ends the supervisor.
+  children& auto_shutdown(coppice::auto_shutdown when) noexcept {
+    spec_.auto_shutdown = when;
+    return *this;
+  }
   /// All options at once.
   supervisor_spec& spec() noexcept { return spec_; }
+
+  /// The supervisor itself, for those who shall ask it for changes later.
+  supervisor_ref self() const noexcept { return detail_ref::make<supervisor_ref>(&parent_); }
+  /// The supervisor declines to run, see `actor_base::ignore`; what has been added is forgotten.
+  void ignore() noexcept { ignored_ = true; }
 
   /// Adds a child and gives out its address. An address that is taken over from before a restart
   /// of this supervisor keeps its mailbox's capacity and overflow policy. Throws `bad_result` on a
@@ -76,8 +82,33 @@ class children {
   }
 
   /// Adds a supervisor below this one. Its shutdown is `infinity` unless the spec says otherwise.
-  void supervise(child_spec spec, builder build);
-  void supervise(std::string_view id, builder build);
+  supervisor_ref supervise(child_spec spec, builder build);
+  supervisor_ref supervise(std::string_view id, builder build);
+
+  /// Adds a dynamic supervisor (OTP: `simple_one_for_one`): it has no children at first and starts
+  /// one for each `E` that it is asked with, made from `fixed` and that event.
+  ///
+  ///     struct follow { std::string parcel; using reply = coppice::ref<where_is>; };
+  ///     class courier : public coppice::actor<where_is> {
+  ///      public:
+  ///       courier(coppice::ref<move> depot, follow order);
+  ///     };
+  ///     auto couriers = delivery.dynamic<courier, follow>("couriers", depot);
+  ///     ...
+  ///     auto asked = ask(couriers, follow{"p-17"}, 1s);
+  ///     auto started = co_await asked;           // result<ref<where_is>>: it runs
+  ///
+  /// The reply is a ref that the child's own converts to; one to nobody says that the child has
+  /// declined to run. A child that is restarted is made from the same values again. Children are
+  /// numbered from 1 and never take their number over; they end with the supervisor's incarnation.
+  template <class T, class E, class... As>
+  dynamic_ref<E> dynamic(const dynamic_spec& spec, As&&... fixed);
+  template <class T, class E, class... As>
+  dynamic_ref<E> dynamic(std::string_view id, As&&... fixed) {
+    dynamic_spec spec;
+    spec.own.id = id;
+    return dynamic<T, E>(spec, std::forward<As>(fixed)...);
+  }
 
  private:
   friend class supervisor;
@@ -87,12 +118,35 @@ class children {
   detail::cell* add_cell(const detail::actor_type& type, detail::factory_ref made_by,
                          const child_spec& spec,
                          const std::shared_ptr<detail::address_book>& below);
+  std::shared_ptr<detail::address_book> book_below(std::string_view id) const;
+  detail::supervisor_place dynamic_place(const dynamic_spec& spec) const;
+  static builder dynamic_builder(const dynamic_spec& spec);
+  detail::cell* add_dynamic(const detail::actor_type& type, detail::factory_ref made_by,
+                            const dynamic_spec& spec,
+                            const std::shared_ptr<detail::address_book>& below);
 
   supervisor_spec spec_;
-  std::vector<child_policy> policies_;  ///< by index
+  bool ignored_ = false;
+  std::vector<child_spec> specs_;  ///< by index
   std::shared_ptr<detail::supervision_scope> scope_;
   detail::address_book& book_;
   detail::cell& parent_;
 };
+
+template <class T, class E, class... As>
+dynamic_ref<E> children::dynamic(const dynamic_spec& spec, As&&... fixed) {
+  using made = detail::dynamic_supervisor<T, E, std::decay_t<As>...>;
+  using made_by =
+      detail::factory<made, detail::supervisor_place, builder, std::tuple<std::decay_t<As>...>>;
+  const detail::supervisor_place place = dynamic_place(spec);
+  made_by factory{
+      {place, dynamic_builder(spec), std::tuple<std::decay_t<As>...>{std::forward<As>(fixed)...}}};
+  detail::cell* x = add_dynamic(detail::actor_type_of<made>,
+                                {&detail::factory_type_of<made, detail::supervisor_place, builder,
+                                                          std::tuple<std::decay_t<As>...>>,
+                                 &factory},
+                                spec, place.book);
+  return detail_ref::make<dynamic_ref<E>>(x);
+}
 
 }  // namespace coppice

@@ -16,6 +16,17 @@ bool moves(child_state state) noexcept {
          state == child_state::killing;
 }
 
+/// There is an incarnation of it.
+bool is_there(child_state state) noexcept {
+  return state == child_state::running || state == child_state::stopping ||
+         state == child_state::killing;
+}
+
+/// OTP: it has a pid, or is being restarted.
+bool counts_as_there(child_state state) noexcept {
+  return state != child_state::stopped && state != child_state::removed;
+}
+
 std::string in_ms(std::chrono::milliseconds time) { return std::to_string(time.count()) + " ms"; }
 
 std::string more_than(const intensity& limit) {
@@ -41,6 +52,16 @@ std::string_view name(child_state state) noexcept {
   return "unknown";
 }
 
+std::string_view name(strategy how) noexcept {
+  switch (how) {
+    case strategy::one_for_one: return "one_for_one";
+    case strategy::one_for_all: return "one_for_all";
+    case strategy::rest_for_one: return "rest_for_one";
+    case strategy::simple_one_for_one: return "simple_one_for_one";
+  }
+  return "unknown";
+}
+
 std::string_view name(report_context about) noexcept {
   switch (about) {
     case report_context::progress: return "progress";
@@ -54,14 +75,30 @@ std::string_view name(report_context about) noexcept {
 
 decision::decision(supervisor_spec spec, child_names names) : spec_(spec), names_(names) {}
 
-child_index decision::add(const child_policy& policy, std::uint32_t incarnation) {
+std::uint32_t decision::share(child_spec policy) {
+  policy.id.clear();
+  if (spec_.drop_mailboxes) policy.keep_mailbox = false;
   // Children mostly share a few policies; looking further back would make many distinct ones slow.
   constexpr std::ptrdiff_t looked_at = 16;
-  const auto from = policies_.end() - std::min(looked_at, std::ssize(policies_));
-  const auto known = std::find(from, policies_.end(), policy);
-  const auto at = static_cast<std::uint32_t>(known - policies_.begin());
-  if (known == policies_.end()) policies_.push_back(policy);
+  const auto known =
+      std::find_if(policies_.end() - std::min(looked_at, std::ssize(policies_)), policies_.end(),
+                   [&](const shared_policy& p) { return p.users > 0 && p.spec == policy; });
+  auto at = static_cast<std::uint32_t>(known - policies_.begin());
+  if (known == policies_.end()) {
+    if (free_policies_.empty()) {
+      policies_.emplace_back();
+    } else {
+      at = free_policies_.back();
+      free_policies_.pop_back();
+    }
+    policies_[at].spec = std::move(policy);
+  }
+  ++policies_[at].users;
+  return at;
+}
 
+child_index decision::add(const child_spec& spec, std::uint32_t incarnation) {
+  const std::uint32_t at = share(spec);
   child_index child = static_cast<child_index>(children_.size());
   if (free_children_.empty()) {
     detail::require(child < no_child, "a supervisor has too many children");
@@ -78,6 +115,7 @@ child_index decision::add(const child_policy& policy, std::uint32_t incarnation)
   (last_ == no_child ? first_ : children_[last_].next) = child;
   last_ = child;
   ++size_;
+  if (spec.kind == child_kind::supervisor) ++supervisors_;
   return child;
 }
 
@@ -97,9 +135,25 @@ void decision::started(child_index child, std::uint32_t incarnation, time now, a
   cancel(child, out);
   set(*r, child_state::running);
   r->started_at = now.count();
+  r->start = started_by::itself;
   report(report_context::progress, child, {}, out);
+  answer_all(*r, true, {.what = action::kind::answer, .running = true, .child = child}, out);
   if (r->step == none) return;
   finish_step(*r);
+  advance(now, out);
+}
+
+void decision::ignored(child_index child, std::uint32_t incarnation, time now, actions& out) {
+  record* r = current(child, incarnation);
+  if (!r || r->state != child_state::starting) return;
+  cancel(child, out);
+  set(*r, child_state::stopped);
+  r->start = started_by::itself;
+  hold(child, out);
+  answer_all(*r, true, {.what = action::kind::answer, .child = child}, out);
+  finish_step(*r);
+  if (policy(*r).restart == restart::temporary || spec_.strategy == strategy::simple_one_for_one)
+    remove(child, exit_reason::normal(), out);
   advance(now, out);
 }
 
@@ -111,6 +165,13 @@ void decision::start_failed(child_index child, std::uint32_t incarnation, exit_r
 void decision::ended(child_index child, std::uint32_t incarnation, exit_reason reason, time now,
                      actions& out) {
   gone(child, incarnation, std::move(reason), now, out);
+}
+
+void decision::judge(child_index child, std::uint32_t incarnation, time now, actions& out) {
+  record* r = current(child, incarnation);
+  if (!r || r->state != child_state::ended || phase_ != phase::up) return;
+  const exit_reason reason = trouble_of(*r).last;
+  verdict_on(child, reason, now, out);
 }
 
 void decision::deadline(child_index child, std::uint32_t incarnation, deadline_kind which, time,
@@ -147,6 +208,123 @@ void decision::kill(time now, actions& out) {
   stop_all(now, out);
 }
 
+bool decision::go_on(time now, actions& out) {
+  if (taken_ == ready_.size()) return false;
+  advance(now, out);
+  return true;
+}
+
+// ---- calls ----------------------------------------------------------------------------------
+
+void decision::start_added(child_index child, call_id call, actions& out) {
+  record& r = children_[child];
+  if (phase_ != phase::up) {
+    answer(call, child, errc::restarting, out);
+    remove(child, exit_reason::shutdown(), out);
+    return;
+  }
+  r.start = started_by::start_call;
+  wait(r, call, true);
+  launch(child, false, out);
+}
+
+void decision::terminate_child(child_index child, call_id call, actions& out) {
+  record& r = children_[child];
+  switch (r.state) {
+    case child_state::removed: answer(call, child, errc::not_found, out); return;
+    case child_state::stopped: answer(call, child, errc{}, out); return;
+    case child_state::restarting:
+      set(r, child_state::stopped);
+      // Those that its group's restart had not come to stay as they are: nobody starts them now.
+      for (child_index c = first_; c != no_child; c = next(c))
+        if (children_[c].state == child_state::stopped) hold(c, out);
+      answer(call, child, errc{}, out);
+      return;
+    case child_state::ended: {
+      wait(r, call, false);
+      const exit_reason reason = trouble_of(r).last;
+      is_down(child, reason, out);
+      return;
+    }
+    case child_state::starting:
+    case child_state::running:
+      wait(r, call, false);
+      stop_child(child, out);
+      return;
+    case child_state::stopping:
+    case child_state::killing:
+      r.late = false;
+      wait(r, call, false);
+      return;
+  }
+}
+
+void decision::restart_child(child_index child, call_id call, actions& out) {
+  record& r = children_[child];
+  switch (r.state) {
+    case child_state::removed: answer(call, child, errc::not_found, out); return;
+    case child_state::running:
+    case child_state::ended: answer(call, child, errc::running, out); return;
+    case child_state::stopped:
+      if (phase_ != phase::up) break;
+      r.start = started_by::restart_call;
+      wait(r, call, true);
+      launch(child, true, out);
+      return;
+    default: break;
+  }
+  answer(call, child, errc::restarting, out);
+}
+
+void decision::delete_child(child_index child, call_id call, actions& out) {
+  record& r = children_[child];
+  switch (r.state) {
+    case child_state::removed: answer(call, child, errc::not_found, out); return;
+    case child_state::stopped:
+      if (r.step == none) {
+        answer(call, child, errc{}, out);
+        remove(child, exit_reason::shutdown("deleted"), out);
+        return;
+      }
+      break;
+    case child_state::restarting: break;
+    default: answer(call, child, errc::running, out); return;
+  }
+  answer(call, child, errc::restarting, out);
+}
+
+void decision::wait(record& r, call_id call, bool for_start) {
+  if (call == no_call) return;
+  std::uint32_t at = static_cast<std::uint32_t>(calls_.size());
+  if (free_calls_.empty()) {
+    calls_.emplace_back();
+  } else {
+    at = free_calls_.back();
+    free_calls_.pop_back();
+  }
+  calls_[at] = {call, std::exchange(r.calls, at), for_start};
+}
+
+void decision::answer(call_id call, child_index child, errc code, actions& out) {
+  if (call != no_call)
+    out.push_back({.what = action::kind::answer, .code = code, .child = child, .call = call});
+}
+
+/// Answers all calls that wait for this child to have started, or to be down.
+void decision::answer_all(record& r, bool for_start, const action& how, actions& out) {
+  for (std::uint32_t* link = &r.calls; *link != none;) {
+    const std::uint32_t at = *link;
+    if (calls_[at].for_start != for_start) {
+      link = &calls_[at].next;
+      continue;
+    }
+    *link = calls_[at].next;
+    free_calls_.push_back(at);
+    out.push_back(how);
+    out.back().call = calls_[at].call;
+  }
+}
+
 // ---- one child ------------------------------------------------------------------------------
 
 decision::record* decision::current(child_index child, std::uint32_t incarnation) {
@@ -158,7 +336,16 @@ decision::record* decision::current(child_index child, std::uint32_t incarnation
 void decision::set(record& r, child_state state) {
   moving_ += moves(state);
   moving_ -= moves(r.state);
+  active_ += is_there(state);
+  active_ -= is_there(r.state);
+  restarting_ += state == child_state::restarting;
+  restarting_ -= r.state == child_state::restarting;
+  if (policy(r).significant) {
+    significant_ += counts_as_there(state);
+    significant_ -= counts_as_there(r.state);
+  }
   r.state = state;
+  if (noting_) changed.push_back(static_cast<child_index>(&r - children_.data()));
 }
 
 void decision::arm(child_index child, deadline_kind which, time after, actions& out) {
@@ -192,14 +379,29 @@ decision::trouble& decision::trouble_of(record& r) {
   return troubles_[r.trouble];
 }
 
+void decision::note_end(record& r, exit_reason reason, time now) {
+  trouble& t = trouble_of(r);
+  t.last = std::move(reason);
+  t.last_at = now;
+  t.last_up = time{r.started_at == never ? 0 : now.count() - r.started_at};
+}
+
 void decision::remove(child_index child, exit_reason last, actions& out) {
   record& r = children_[child];
   set(r, child_state::removed);
   if (r.trouble != none) {
+    for (restart_record& entry : history_)
+      if (entry.child == child) {
+        entry.child = no_child;
+        entry.id = id_of(path(child));
+      }
     troubles_[r.trouble] = {};
     free_troubles_.push_back(r.trouble);
     r.trouble = none;
   }
+  shared_policy& shared = policies_[r.policy];
+  if (shared.spec.kind == child_kind::supervisor) --supervisors_;
+  if (--shared.users == 0) free_policies_.push_back(r.policy);
   (r.previous == no_child ? first_ : children_[r.previous].next) = r.next;
   (r.next == no_child ? last_ : children_[r.next].previous) = r.previous;
   free_children_.push_back(child);
@@ -208,6 +410,11 @@ void decision::remove(child_index child, exit_reason last, actions& out) {
                  .child = child,
                  .incarnation = r.incarnation,
                  .reason = std::move(last)});
+}
+
+void decision::hold(child_index child, actions& out) const {
+  out.push_back(
+      {.what = action::kind::hold, .child = child, .incarnation = children_[child].incarnation});
 }
 
 void decision::report(report_context about, child_index child, const exit_reason& reason,
@@ -219,9 +426,10 @@ void decision::report(report_context about, child_index child, const exit_reason
                  .reason = reason});
 }
 
-void decision::start_child(child_index child, bool drop_mailbox, actions& out) {
+void decision::launch(child_index child, bool drop_mailbox, actions& out) {
   record& r = children_[child];
   ++r.incarnation;
+  r.started_at = never;
   set(r, child_state::starting);
   out.push_back({.what = action::kind::start,
                  .drop_mailbox = drop_mailbox,
@@ -255,6 +463,7 @@ void decision::kill_child(child_index child, actions& out) {
   cancel(child, out);
   set(r, child_state::killing);
   out.push_back({.what = action::kind::kill,
+                 .which = r.late ? deadline_kind::start : deadline_kind::none,
                  .child = child,
                  .incarnation = r.incarnation,
                  .reason = exit_reason::killed()});
@@ -274,14 +483,15 @@ void decision::gone(child_index child, std::uint32_t incarnation, exit_reason re
       return;
     case child_state::running:
       set(*r, child_state::ended);
-      if (phase_ == phase::up) {
+      if (phase_ == phase::up && !spec_.serial) {
+        if (policy(*r).restart != restart::temporary) note_end(*r, reason, now);
         verdict_on(child, reason, now, out);
         return;
       }
-      // The plan decides: if it still has to stop this child, the end is absorbed; if not, it is
-      // judged when the plan is done.
-      trouble_of(*r).last = std::move(reason);
-      waiting_.push_back({child, incarnation});
+      // A plan decides: if it still has to stop this child, the end is absorbed; if not, it is
+      // judged when the plan is done. Under `serial`, likewise, a call that came first.
+      note_end(*r, std::move(reason), now);
+      if (!spec_.serial) waiting_.push_back({child, incarnation});
       return;
     case child_state::stopping:
     case child_state::killing:
@@ -303,7 +513,21 @@ void decision::gone(child_index child, std::uint32_t incarnation, exit_reason re
 
 void decision::start_broke(child_index child, const exit_reason& reason, time now, actions& out) {
   record& r = children_[child];
-  trouble_of(r).last = reason;
+  const auto by = std::exchange(r.start, started_by::itself);
+  if (by != started_by::itself && phase_ == phase::up) {
+    set(r, child_state::stopped);
+    answer_all(r, true,
+               {.what = action::kind::answer,
+                .code = errc::failed,
+                .child = child,
+                .incarnation = r.incarnation,
+                .reason = reason},
+               out);
+    if (by == started_by::start_call) remove(child, reason, out);
+    else hold(child, out);
+    return;
+  }
+  note_end(r, reason, now);
   report(report_context::start_error, child, reason, out);
   const bool planned = r.step != none;
   if (planned && phase_ == phase::starting) {
@@ -327,36 +551,63 @@ void decision::start_broke(child_index child, const exit_reason& reason, time no
   judge_waiting(now, out);
 }
 
-/// The child was to stop, and it has; or it had ended before the plan came to it.
+/// The child was to stop, and it has; or it had ended before a plan or a call came to it.
 void decision::is_down(child_index child, const exit_reason& reason, actions& out) {
   record& r = children_[child];
-  const child_policy& spec = policy(r);
+  const child_spec& spec = policy(r);
   if (!ordinary_stop(spec.restart, brutal_ ? brutal_kill : spec.shutdown, reason))
     report(report_context::shutdown_error, child, reason, out);
   set(r, child_state::stopped);
+  r.start = started_by::itself;
+  const bool by_call = r.step == none;
+  if (r.calls != none) {
+    answer_all(r, true,
+               {.what = action::kind::answer,
+                .code = errc::failed,
+                .child = child,
+                .incarnation = r.incarnation,
+                .reason = exit_reason{exit_reason::kind::shutdown,
+                                      make_cause("it was stopped while it started")}},
+               out);
+    answer_all(r, false, {.what = action::kind::answer, .child = child}, out);
+  }
   finish_step(r);
-  if (up() && spec.restart == restart::temporary) remove(child, reason, out);
+  if (!up()) return;
+  if (spec.restart == restart::temporary || spec_.strategy == strategy::simple_one_for_one)
+    remove(child, reason, out);
+  else if (by_call) hold(child, out);
 }
 
 void decision::verdict_on(child_index child, const exit_reason& reason, time now, actions& out) {
   record& r = children_[child];
-  const verdict v = judge(policy(r).restart, reason);
+  const verdict v = coppice::judge(policy(r).restart, reason);
   if (v.reported) report(report_context::child_terminated, child, reason, out);
-  switch (v.then) {
-    case verdict::next::restart: recover(child, reason, now, out); return;
-    case verdict::next::remove: remove(child, reason, out); return;
-    case verdict::next::keep:
-      trouble_of(r).last = reason;
-      set(r, child_state::stopped);
-      out.push_back({.what = action::kind::hold, .child = child, .incarnation = r.incarnation});
-      return;
+  if (v.then == verdict::next::restart) {
+    recover(child, reason, now, out);
+    return;
   }
+  const bool significant = policy(r).significant;
+  const cause_ptr cause = significant ? as_cause(child, reason) : nullptr;
+  const bool kept = v.then == verdict::next::keep && spec_.strategy != strategy::simple_one_for_one;
+  set(r, child_state::stopped);
+  if (kept) hold(child, out);
+  else remove(child, reason, out);
+  if (!significant || spec_.auto_shutdown == auto_shutdown::never) return;
+  if (spec_.auto_shutdown == auto_shutdown::all_significant && significant_ > 0) return;
+  end_ = {.what = action::kind::exit, .reason = exit_reason::shutdown()};
+  if (!spec_.exhausted_is_shutdown)
+    end_.reason = exit_reason{exit_reason::kind::shutdown,
+                              make_cause(spec_.auto_shutdown == auto_shutdown::any_significant
+                                             ? "a significant child has ended"
+                                             : "the last significant child has ended",
+                                         {}, 0, cause)};
+  stop_all(now, out);
 }
 
 /// A counted restart: of a child that has ended, or once more of one whose restart has failed.
 void decision::recover(child_index child, const exit_reason& reason, time now, actions& out) {
   record& r = children_[child];
-  remember(child, reason, now);
+  remember(child, reason);
   if (auto why = overspent(child, reason, now)) {
     set(r, child_state::stopped);
     give_up(child, std::move(why), now, out);
@@ -364,8 +615,10 @@ void decision::recover(child_index child, const exit_reason& reason, time now, a
   }
   ++trouble_of(r).restarts;
   switch (spec_.strategy) {
-    case strategy::one_for_one: start_child(child, !policy(r).keep_mailbox, out); return;
-    case strategy::one_for_all: regroup(child, now, out); return;
+    case strategy::one_for_one:
+    case strategy::simple_one_for_one: launch(child, !policy(r).keep_mailbox, out); return;
+    case strategy::one_for_all:
+    case strategy::rest_for_one: regroup(child, now, out); return;
   }
 }
 
@@ -390,10 +643,10 @@ void decision::give_up(child_index child, cause_ptr why, time now, actions& out)
   stop_all(now, out);
 }
 
-void decision::remember(child_index child, const exit_reason& reason, time now) {
+void decision::remember(child_index child, const exit_reason& reason) {
   record& r = children_[child];
-  trouble_of(r).last = reason;
-  restart_record entry{child, r.incarnation, now, reason};
+  const trouble& t = trouble_of(r);
+  restart_record entry{child, {}, r.incarnation, t.last_at, t.last_up, reason};
   if (history_.size() < history_length) {
     history_.push_back(std::move(entry));
     return;
@@ -408,16 +661,19 @@ void decision::drop_plan() {
   for (child_index c = first_; c != no_child; c = next(c)) children_[c].step = none;
   plan_.clear();
   ready_.clear();
+  taken_ = 0;
 }
 
 /// Stops the other children of the group in reverse order, then starts all of it in order, also
-/// those that had been stopped before; temporary ones lose their spec on the way.
+/// those that had been stopped before; temporary ones lose their spec on the way. The group is
+/// everybody, or, under `rest_for_one`, the child and those behind it.
 void decision::regroup(child_index child, time now, actions& out) {
   phase_ = phase::regrouping;
   set(children_[child], child_state::stopped);
-  for (child_index c = last_; c != no_child; c = children_[c].previous)
+  const child_index from = spec_.strategy == strategy::rest_for_one ? child : first_;
+  for (child_index c = last_; c != no_child; c = c == from ? no_child : children_[c].previous)
     if (c != child) plan_.then(plan::stop, c);
-  for (child_index c = first_; c != no_child; c = next(c))
+  for (child_index c = from; c != no_child; c = next(c))
     if (policy(children_[c]).restart != restart::temporary) plan_.then(plan::start, c);
   plan_.begin(ready_);
   advance(now, out);
@@ -426,8 +682,9 @@ void decision::regroup(child_index child, time now, actions& out) {
 void decision::stop_all(time now, actions& out) {
   phase_ = phase::stopping;
   drop_plan();
+  const bool together = brutal_ || spec_.strategy == strategy::simple_one_for_one;
   for (child_index c = last_; c != no_child; c = children_[c].previous)
-    brutal_ ? plan_.add(plan::stop, c) : plan_.then(plan::stop, c);
+    together ? plan_.add(plan::stop, c) : plan_.then(plan::stop, c);
   plan_.begin(ready_);
   advance(now, out);
 }
@@ -443,12 +700,15 @@ bool decision::take(plan::step_id step, actions& out) {
   record& r = children_[child];
   if (what == plan::start) {
     r.step = step;
-    start_child(child, phase_ == phase::regrouping || r.incarnation > 0, out);
+    launch(child, phase_ == phase::regrouping || r.incarnation > 0, out);
     return false;
   }
   switch (r.state) {
     case child_state::removed: return true;
-    case child_state::ended: is_down(child, exit_reason{trouble_of(r).last}, out); return true;
+    case child_state::ended:
+      r.step = step;
+      is_down(child, exit_reason{trouble_of(r).last}, out);
+      return false;  // it has finished the step itself
     case child_state::stopped:
     case child_state::restarting:
       set(r, child_state::stopped);
@@ -467,12 +727,15 @@ bool decision::take(plan::step_id step, actions& out) {
   return false;
 }
 
+/// Takes the steps that are ready; what does not fit into this batch is left to `go_on`.
 void decision::advance(time now, actions& out) {
-  for (std::size_t i = 0; i < ready_.size(); ++i) {
-    const plan::step_id step = ready_[i];
+  while (taken_ < ready_.size()) {
+    if (out.size() >= batch) return;
+    const plan::step_id step = ready_[taken_++];
     if (take(step, out)) plan_.done(step, ready_);
   }
   ready_.clear();
+  taken_ = 0;
   if (!plan_.finished()) return;
   switch (phase_) {
     case phase::starting: out.push_back({.what = action::kind::up}); [[fallthrough]];
@@ -506,18 +769,33 @@ void decision::judge_waiting(time now, actions& out) {
 // ---- what it knows --------------------------------------------------------------------------
 
 bool decision::busy() const noexcept {
-  return moving_ > 0 || (phase_ != phase::up && phase_ != phase::over);
+  return (phase_ != phase::up && phase_ != phase::over) || (spec_.serial && moving_ > 0);
 }
 
 child_view decision::view(child_index child) const {
   const record& r = children_[child];
   const trouble* t = r.trouble == none ? nullptr : &troubles_[r.trouble];
-  return {r.state, r.incarnation, t ? t->restarts : 0, time{r.started_at}, t ? &t->last : nullptr};
+  child_view v{r.state, r.incarnation, 0,      time{r.started_at == never ? 0 : r.started_at},
+               nullptr, time{0},       time{0}};
+  if (!t) return v;
+  v.restarts = t->restarts;
+  v.last_reason = &t->last;
+  v.last_at = t->last_at;
+  v.last_up = t->last_up;
+  return v;
+}
+
+child_numbers decision::count() const noexcept {
+  if (spec_.strategy == strategy::simple_one_for_one)
+    return {1, size_ - restarting_, supervisors_, size_ - supervisors_};
+  return {size_, active_, supervisors_, size_ - supervisors_};
 }
 
 std::vector<restart_record> decision::history() const {
   std::vector<restart_record> sorted(history_.begin(), history_.end());
   std::rotate(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(oldest_), sorted.end());
+  for (restart_record& entry : sorted)
+    if (entry.child != no_child) entry.id = id_of(path(entry.child));
   return sorted;
 }
 

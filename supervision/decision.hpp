@@ -23,7 +23,7 @@ enum class child_state : std::uint8_t {
   stopped,     ///< not running, and nobody is about to change that
   starting,    ///< told to start, has not answered
   running,
-  ended,       ///< has ended by itself while a plan runs; judged when the plan is done
+  ended,       ///< has ended by itself and is not judged yet: a plan runs, or calls come first
   restarting,  ///< its restart has failed; the next attempt is on its way
   stopping,    ///< asked to stop
   killing,     ///< killed, has not ended yet
@@ -49,18 +49,23 @@ enum class report_context : std::uint8_t {
 };
 std::string_view name(report_context about) noexcept;
 
+/// The shell's number for a call that it has passed on and that is answered by an action.
+using call_id = std::uint32_t;
+inline constexpr call_id no_call = 0xffff'ffff;
+
 /// One thing for the shell to do, at once and in the order given.
 struct action {
   enum class kind : std::uint8_t {
     start,        ///< make incarnation `incarnation` of `child`; `drop_mailbox`: events and all
     stop,         ///< ask `child` to stop for `reason` within `after`; `which` none: no limit
-    kill,         ///< kill `child`
+    kill,         ///< kill `child`; `which` start: because its start took too long
     hold,         ///< `child` stays stopped: its address answers `stopped`
     remove,       ///< `child`'s spec is dropped and its address ends for ever: `reason`
     arm,          ///< set `child`'s deadline `which` to `after` from now
     cancel,       ///< forget `child`'s deadline; it may not be delivered any more
     retry_later,  ///< post `retry(child, incarnation)` to the tail of the shell's own mailbox
     report,       ///< a supervisor report `about` `child`, with `reason`
+    answer,       ///< `call` is over: `code`, and `reason` if that is `failed`; see `running`
     up,           ///< all children have started: so has the supervisor
     fail_start,   ///< what had started is down again: the supervisor's own start fails: `reason`
     exit,         ///< all children are down: the supervisor's incarnation ends with `reason`
@@ -70,33 +75,22 @@ struct action {
   deadline_kind which = deadline_kind::none;
   report_context about = report_context::progress;
   bool drop_mailbox = false;
+  bool running = false;  ///< answer: the child runs; if not it has declined to
+  errc code{};           ///< answer: zero is success
   child_index child = no_child;
   std::uint32_t incarnation = 0;
+  call_id call = no_call;
   std::chrono::milliseconds after{0};
   exit_reason reason{};
 };
 
-/// What the decision has to know of a child's spec.
-struct child_policy {
-  child_policy() = default;
-  explicit child_policy(const child_spec& spec)
-      : restart(spec.restart),
-        keep_mailbox(spec.keep_mailbox),
-        shutdown(spec.shutdown),
-        start_deadline(spec.start_deadline) {}
-  bool operator==(const child_policy&) const = default;
-
-  coppice::restart restart = coppice::restart::permanent;
-  bool keep_mailbox = true;
-  coppice::shutdown shutdown = std::chrono::seconds{5};
-  std::chrono::milliseconds start_deadline{5'000};
-};
-
 /// One failure that called for a restart.
 struct restart_record {
-  child_index child = no_child;
+  child_index child = no_child;  ///< none: it has been removed since
+  std::string id;                ///< of a child that has been removed
   std::uint32_t incarnation = 0;
   std::chrono::milliseconds at{0};
+  std::chrono::milliseconds up{0};  ///< how long the incarnation had run
   exit_reason reason;
 };
 
@@ -107,6 +101,12 @@ struct child_view {
   std::uint32_t restarts;                ///< how many restarts this child has caused
   std::chrono::milliseconds started_at;  ///< when the last start was complete
   const exit_reason* last_reason;        ///< of its last failure or end by itself; null: none
+  std::chrono::milliseconds last_at;     ///< when that was
+  std::chrono::milliseconds last_up;     ///< how long that incarnation had run
+};
+
+struct child_numbers {
+  std::uint32_t specs, active, supervisors, workers;
 };
 
 /// How the decision learns a child's path, which only texts of failures need. The path's last
@@ -135,17 +135,28 @@ class decision {
   explicit decision(supervisor_spec spec, child_names names = {});
 
   /// Adds a child, stopped, behind all others. `incarnation`: the last one its address has had,
-  /// if it is taken over from the supervisor's previous incarnation.
-  child_index add(const child_policy& policy, std::uint32_t incarnation = 0);
+  /// if it is taken over from the supervisor's previous incarnation. The spec's id is not used.
+  child_index add(const child_spec& spec, std::uint32_t incarnation = 0);
+
+  /// The index that the next child will have.
+  child_index next_index() const noexcept {
+    return free_children_.empty() ? static_cast<child_index>(children_.size())
+                                  : free_children_.back();
+  }
 
   // ---- inputs -----------------------------------------------------------------------------
   /// Starts all children in order, once.
   void begin(time now, actions& out);
   void started(child_index child, std::uint32_t incarnation, time now, actions& out);
+  /// It has declined to run: its start is a success without an incarnation.
+  void ignored(child_index child, std::uint32_t incarnation, time now, actions& out);
   void start_failed(child_index child, std::uint32_t incarnation, exit_reason reason, time now,
                     actions& out);
   void ended(child_index child, std::uint32_t incarnation, exit_reason reason, time now,
              actions& out);
+  /// Under `serial`: what the child posted to the supervisor's mailbox when it ended has come
+  /// round.
+  void judge(child_index child, std::uint32_t incarnation, time now, actions& out);
   /// An armed deadline has passed.
   void deadline(child_index child, std::uint32_t incarnation, deadline_kind which, time now,
                 actions& out);
@@ -155,18 +166,29 @@ class decision {
   void stop(exit_reason reason, time now, actions& out);
   /// The supervisor itself is killed: kill all children at once, then exit with `killed`.
   void kill(time now, actions& out);
+  /// Goes on with a plan whose steps did not fit into one batch of actions. False: there is none.
+  bool go_on(time now, actions& out);
+
+  // ---- calls: each is answered once, by an action. `call` may be none ------------------------
+  /// Starts a child that has just been added.
+  void start_added(child_index child, call_id call, actions& out);
+  void terminate_child(child_index child, call_id call, actions& out);
+  void restart_child(child_index child, call_id call, actions& out);
+  void delete_child(child_index child, call_id call, actions& out);
 
   // ---- what it knows ----------------------------------------------------------------------
   /// True after `up`, until it begins to stop.
   bool up() const noexcept { return phase_ == phase::up || phase_ == phase::regrouping; }
   /// True after `exit` or `fail_start`: nothing changes any more.
   bool over() const noexcept { return phase_ == phase::over; }
-  /// A plan runs, or a child is being started, stopped or killed. While so, a supervisor that is
-  /// to be as serial as OTP's lets requests wait.
+  /// Calls that change something have to wait: a group is restarted, or, under `serial`, any
+  /// child is being started, stopped or killed.
   bool busy() const noexcept;
 
   child_view view(child_index child) const;
   child_state state(child_index child) const { return children_[child].state; }
+  const child_spec& spec(child_index child) const { return policy(children_[child]); }
+  child_numbers count() const noexcept;
   /// The children in order: `for (c = first(); c != no_child; c = next(c))`.
   child_index first() const noexcept { return first_; }
   child_index next(child_index child) const { return children_[child].next; }
@@ -181,27 +203,49 @@ class decision {
   std::vector<restart_record> history() const;
   static constexpr std::size_t history_length = 16;
 
+  /// From now on notes each child whose state changes in `changed`, for whoever takes it.
+  void note_changes(bool on) noexcept { noting_ = on; }
+  std::vector<child_index> changed;
+
  private:
   static constexpr std::uint32_t none = 0xffff'ffff;
+  static constexpr std::int64_t never = -1;
+  /// Actions of one batch of a plan: bounds what a supervisor of a million children has in hand.
+  static constexpr std::size_t batch = 4'096;
+
+  enum class started_by : std::uint8_t { itself, start_call, restart_call };
 
   struct record {
-    std::int64_t started_at = 0;
+    std::int64_t started_at = never;
     std::uint32_t incarnation = 0;
-    std::uint32_t policy = 0;     ///< in `policies_`
-    std::uint32_t trouble = none; ///< in `troubles_`; none until it has failed
-    plan::step_id step = none;    ///< the step of the plan it is taking
+    std::uint32_t policy = 0;  ///< in `policies_`
+    std::uint32_t trouble = none;  ///< in `troubles_`; none until it has failed
+    plan::step_id step = none;  ///< the step of the plan it is taking
     child_index previous = no_child;
     child_index next = no_child;
+    std::uint32_t calls = none;  ///< that wait for it: the first, in `calls_`
     child_state state = child_state::stopped;
     deadline_kind armed = deadline_kind::none;
-    bool late = false;            ///< killed because it did not start in time
+    started_by start = started_by::itself;
+    bool late = false;  ///< killed because it did not start in time
   };
-  static_assert(sizeof(record) <= 48, "bytes per idle child are measured");
+  static_assert(sizeof(record) <= 40, "bytes per idle child are measured");
 
+  struct shared_policy {
+    child_spec spec;
+    std::uint32_t users = 0;
+  };
   struct trouble {
     budget own;
     std::uint32_t restarts = 0;
     exit_reason last;
+    time last_at{0};
+    time last_up{0};
+  };
+  struct waiting_call {
+    call_id call;
+    std::uint32_t next;
+    bool for_start;  ///< else for the child to be down
   };
   struct notice {
     child_index child;
@@ -210,16 +254,23 @@ class decision {
   enum class phase : std::uint8_t { fresh, starting, up, regrouping, stopping, over };
 
   record* current(child_index child, std::uint32_t incarnation);
-  const child_policy& policy(const record& r) const { return policies_[r.policy]; }
+  const child_spec& policy(const record& r) const { return policies_[r.policy].spec; }
+  std::uint32_t share(child_spec policy);
   void set(record& r, child_state state);
   void arm(child_index child, deadline_kind which, time after, actions& out);
   void cancel(child_index child, actions& out);
   trouble& trouble_of(record& r);
+  void note_end(record& r, exit_reason reason, time now);
   void remove(child_index child, exit_reason last, actions& out);
+  void hold(child_index child, actions& out) const;
   void report(report_context about, child_index child, const exit_reason& reason,
               actions& out) const;
 
-  void start_child(child_index child, bool drop_mailbox, actions& out);
+  void wait(record& r, call_id call, bool for_start);
+  static void answer(call_id call, child_index child, errc code, actions& out);
+  void answer_all(record& r, bool for_start, const action& how, actions& out);
+
+  void launch(child_index child, bool drop_mailbox, actions& out);
   void stop_child(child_index child, actions& out);
   void kill_child(child_index child, actions& out);
   void gone(child_index child, std::uint32_t incarnation, exit_reason reason, time now,
@@ -230,7 +281,7 @@ class decision {
   void recover(child_index child, const exit_reason& reason, time now, actions& out);
   cause_ptr overspent(child_index child, const exit_reason& reason, time now);
   void give_up(child_index child, cause_ptr why, time now, actions& out);
-  void remember(child_index child, const exit_reason& reason, time now);
+  void remember(child_index child, const exit_reason& reason);
 
   void drop_plan();
   void regroup(child_index child, time now, actions& out);
@@ -246,23 +297,32 @@ class decision {
   supervisor_spec spec_;
   child_names names_;
   std::vector<record> children_;
-  std::vector<child_policy> policies_;
+  std::vector<shared_policy> policies_;
   std::vector<trouble> troubles_;
+  std::vector<waiting_call> calls_;
   std::vector<child_index> free_children_;
   std::vector<std::uint32_t> free_troubles_;
+  std::vector<std::uint32_t> free_calls_;
+  std::vector<std::uint32_t> free_policies_;
   child_index first_ = no_child;
   child_index last_ = no_child;
   std::uint32_t size_ = 0;
   std::uint32_t moving_ = 0;  ///< children that are starting, stopping or being killed
+  std::uint32_t active_ = 0;  ///< children that are there, in whatever state
+  std::uint32_t restarting_ = 0;
+  std::uint32_t supervisors_ = 0;
+  std::uint32_t significant_ = 0;  ///< significant ones that are there, or shall be again
 
   phase phase_ = phase::fresh;
-  bool brutal_ = false;   ///< the supervisor is being killed
-  bool told_ = false;     ///< by its parent to stop
+  bool brutal_ = false;  ///< the supervisor is being killed
+  bool told_ = false;  ///< by its parent to stop
+  bool noting_ = false;
   action end_{action::kind::exit};  ///< what follows when all children are down
   plan plan_;
   std::vector<plan::step_id> ready_;
+  std::size_t taken_ = 0;  ///< how many of them have been taken
   std::vector<notice> waiting_;  ///< ends to be judged when the plan is done
-  std::size_t judged_ = 0;       ///< how many of them already are
+  std::size_t judged_ = 0;  ///< how many of them already are
   budget budget_;
   std::vector<restart_record> history_;
   std::size_t oldest_ = 0;

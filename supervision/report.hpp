@@ -20,20 +20,23 @@ class supervisor_report {
  public:
   supervisor_report(report_context context, const exit_reason& why,
                     const detail::cell& of_supervisor, const detail::cell* of_child,
-                    std::uint32_t of_incarnation) noexcept
+                    const child_spec* of_spec, std::uint32_t of_incarnation) noexcept
       : about(context),
         reason(why),
         incarnation(of_incarnation),
+        spec(of_spec),
         supervisor_(of_supervisor),
         child_(of_child) {}
 
   report_context about;
   const exit_reason& reason;
   std::uint32_t incarnation;  ///< the child's
+  const child_spec* spec;     ///< the child's, without its id; null: about the supervisor itself
 
   std::string supervisor() const;
   /// The child's path; empty if the report is about the supervisor itself.
   std::string child() const;
+  std::string_view child_id() const noexcept;
   std::string_view child_type() const noexcept;
 
  private:

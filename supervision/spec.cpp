@@ -68,6 +68,38 @@ result<void> validate(const child_spec& spec) {
   return {};
 }
 
+result<void> validate(const child_spec& spec, const supervisor_spec& of) {
+  if (!spec.significant) return {};
+  const std::string child = "child \"" + spec.id + "\": ";
+  if (of.auto_shutdown == auto_shutdown::never)
+    return invalid(child +
+                   "it is significant, but its supervisor's auto_shutdown is never: set that to "
+                   "any_significant or all_significant");
+  if (spec.restart == restart::permanent)
+    return invalid(child +
+                   "a permanent child cannot be significant, for it never ends for good: make it "
+                   "transient or temporary");
+  return {};
+}
+
+result<void> validate(const dynamic_spec& spec) {
+  constexpr std::uint32_t most_children = 10'000'000;
+  if (auto own = validate(spec.own); !own) return own;
+  child_spec child = spec.child;
+  child.id = "of " + spec.own.id;
+  if (child.id.size() > longest_id) child.id.resize(longest_id);
+  if (auto like = validate(child); !like) return like;
+  if (auto of = validate(spec.supervisor); !of) return of;
+  if (spec.supervisor.auto_shutdown != auto_shutdown::never)
+    return invalid("child \"" + spec.own.id +
+                   "\": a dynamic supervisor's auto_shutdown is never: its children come and go");
+  if (auto both = validate(child, spec.supervisor); !both) return both;
+  if (spec.most < 1 || spec.most > most_children)
+    return invalid("child \"" + spec.own.id + "\": at most " + std::to_string(spec.most) +
+                   " children: choose 1 to " + std::to_string(most_children));
+  return {};
+}
+
 result<void> validate(const supervisor_spec& spec) {
   if (auto shared = validate(spec.intensity, "the supervisor's intensity", spec.window); !shared)
     return shared;

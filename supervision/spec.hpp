@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 /// What a supervisor is told about itself and about each of its children. Plain options:
 ///
@@ -25,13 +26,31 @@ inline constexpr auto permanent = restart::permanent;
 inline constexpr auto transient = restart::transient;
 inline constexpr auto temporary = restart::temporary;
 
-/// Which children are restarted together with the one that has ended.
+/// Which children are restarted together with the one that has ended. OTP's names.
 enum class strategy : std::uint8_t {
-  one_for_one,  ///< none: the others go on undisturbed
-  one_for_all,  ///< all: stopped in reverse order, started in order
+  one_for_one,   ///< none: the others go on undisturbed
+  one_for_all,   ///< all: stopped in reverse order, started in order
+  rest_for_one,  ///< those that stand behind it, likewise
+  /// None; and all children are made from one template, are stopped side by side and end with
+  /// their supervisor. Chosen by `children::dynamic`, not by hand.
+  simple_one_for_one,
 };
 inline constexpr auto one_for_one = strategy::one_for_one;
 inline constexpr auto one_for_all = strategy::one_for_all;
+inline constexpr auto rest_for_one = strategy::rest_for_one;
+std::string_view name(strategy how) noexcept;
+
+/// What a child is. Only says what `shutdown` means by default, and how it is counted.
+enum class child_kind : std::uint8_t { worker, supervisor };
+
+/// Whether the end of significant children ends their supervisor: with a clean `shutdown`, after
+/// it has stopped the others. Only an end that the child itself has come to and that nobody
+/// restarts counts: not one by a call, nor by a sibling's restart.
+enum class auto_shutdown : std::uint8_t {
+  never,
+  any_significant,  ///< the first of them ends it
+  all_significant,  ///< the last of them does
+};
 
 /// How a child is stopped: asked, and killed when it has not ended within a deadline; killed at
 /// once; or asked, and waited for up to the stuck limit. Converts from a duration:
@@ -88,6 +107,15 @@ struct child_spec {
 
   /// True: a thread of its own, for a child that blocks. Threads are few, hence not the default.
   bool own_thread = false;
+
+  /// See `auto_shutdown`, which the supervisor must have set. Not for permanent children: those
+  /// never end for good.
+  bool significant = false;
+
+  /// Set by the builder: `add` and `dynamic`'s template make workers, `supervise` a supervisor.
+  child_kind kind = child_kind::worker;
+
+  bool operator==(const child_spec&) const = default;
 };
 
 /// So many restarts are allowed within a period; the next one is too many.
@@ -119,8 +147,20 @@ struct supervisor_spec {
 
   coppice::window window = coppice::window::sliding_ms;
 
+  coppice::auto_shutdown auto_shutdown = coppice::auto_shutdown::never;
+
+  /// True: one thing at a time, as in OTP. While any child starts or stops all calls wait, and a
+  /// child's end is judged behind the calls that came before it. False: calls that only look are
+  /// always answered, others wait for a group's restart alone, and ends are judged at once.
+  bool serial = false;
+
+  /// True: every restart drops what waits in the child's mailbox, as in OTP, where it ends with
+  /// the process. False: each child's `keep_mailbox` decides.
+  bool drop_mailboxes = false;
+
   /// False: a supervisor that gives up ends with the reason `exhausted`, which is not a clean one,
-  /// so that a transient supervisor is restarted. True: with a plain `shutdown`, as in OTP.
+  /// so that a transient supervisor is restarted; and one that shuts itself down says why. True:
+  /// with a plain `shutdown` both times, as in OTP.
   bool exhausted_is_shutdown = false;
 
   /// How long after a kill, or under `infinity` after the request to stop, a child is waited for
@@ -129,8 +169,32 @@ struct supervisor_spec {
   std::chrono::milliseconds stuck_limit{30'000};
 };
 
+/// OTP's rules and defaults, number for number: `shop.spec() = coppice::otp;`. What differs even
+/// so is in the table "OTP and ours" of docs/concepts/supervision.md.
+inline constexpr supervisor_spec otp{.intensity = {1, std::chrono::milliseconds{5'000}},
+                                     .window = window::otp_seconds,
+                                     .serial = true,
+                                     .drop_mailboxes = true,
+                                     .exhausted_is_shutdown = true};
+
+/// What a dynamic supervisor is made of, see `children::dynamic`.
+struct dynamic_spec {
+  /// Of the supervisor itself, as a child. Its shutdown is `infinity` unless it says otherwise.
+  child_spec own{};
+  /// The template of its children; the id is not used: children are numbered from 1.
+  child_spec child{};
+  /// Its strategy is not used.
+  supervisor_spec supervisor{};
+  /// Most children at a time; a call for one more is answered `limit`. 1 to 10,000,000; a million
+  /// idle children are about half a gigabyte.
+  std::uint32_t most = 1'000'000;
+};
+
 /// Success, or `errc::invalid` and a sentence that says what to change.
 result<void> validate(const child_spec& spec);
 result<void> validate(const supervisor_spec& spec);
+/// The same for a child of a supervisor: whether the two specs agree.
+result<void> validate(const child_spec& spec, const supervisor_spec& of);
+result<void> validate(const dynamic_spec& spec);
 
 }  // namespace coppice

@@ -2,7 +2,7 @@
 #include <coppice/supervision/supervised_tree.hpp>
 
 #include <coppice/actors/outside.hpp>
-#include <coppice/supervision/detail/supervisor.hpp>
+#include <coppice/supervision/feed_private.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -14,30 +14,37 @@ using std::chrono::milliseconds;
 struct supervised_tree::implementation {
   system& home;
   std::shared_ptr<detail::supervision_scope> scope;
-  ref<detail::list_children> root;
+  supervisor_ref root;
 };
 
 namespace {
 
-using supervisor_ref = ref<detail::list_children>;
+using clock = std::chrono::steady_clock;
+
+milliseconds until(clock::time_point then) {
+  return std::max(std::chrono::duration_cast<milliseconds>(then - clock::now()), milliseconds{0});
+}
+
+supervisor_ref as_supervisor_ref(const ref<>& address) {
+  return detail_ref::make<supervisor_ref>(detail_ref::get(address));
+}
 
 /// Asks on from `node` downwards. Stops asking when the time is up. One that starts or stops
 /// would answer only afterwards, so it is not asked.
-void fill(outside& asker, tree_node& node, const supervisor_ref& from,
-          std::chrono::steady_clock::time_point until) {
+void fill(outside& asker, tree_node& node, const supervisor_ref& from, clock::time_point deadline) {
   if (node.state != "running") return;
-  const auto left =
-      std::chrono::duration_cast<milliseconds>(until - std::chrono::steady_clock::now());
-  auto rows = asker.ask(from, detail::list_children{}, std::max(left, milliseconds{0}));
-  if (!rows) {
+  auto list = asker.ask(from, which_children{}, until(deadline));
+  if (!list) {
     node.state = "no answer";
     return;
   }
-  node.kind = std::move(rows->kind);
-  for (detail::child_row& row : rows->rows) {
-    node.children.push_back(std::move(row.node));
-    if (row.cell)
-      fill(asker, node.children.back(), detail_ref::make<supervisor_ref>(row.cell.get()), until);
+  node.kind = name(list->strategy);
+  node.failures = std::move(list->failures);
+  node.children.reserve(list->children.size());
+  for (const child_info& child : list->children) {
+    node.children.push_back(as_tree_node(child, node.path));
+    if (child.kind == child_kind::supervisor)
+      fill(asker, node.children.back(), as_supervisor_ref(child.address), deadline);
   }
 }
 
@@ -46,9 +53,11 @@ void fill(outside& asker, tree_node& node, const supervisor_ref& from,
 supervised_tree::supervised_tree(system& home, std::string id, children::builder build,
                                  supervision_observer* watch)
     : impl_(new implementation{home, std::make_shared<detail::supervision_scope>(watch), {}}) {
-  impl_->root =
-      home.spawn<supervisor>({.id = std::move(id)}, impl_->scope,
-                             std::make_shared<detail::address_book>(), std::move(build), true);
+  impl_->root = home.spawn<supervisor>(
+      {.id = std::move(id)},
+      detail::supervisor_place{impl_->scope, std::make_shared<detail::address_book>(), true,
+                               nullptr},
+      std::move(build));
 }
 
 supervised_tree::~supervised_tree() = default;
@@ -100,6 +109,7 @@ tree_node supervised_tree::snapshot(milliseconds deadline) {
   node.kind = "supervisor";
   node.supervisor = true;
   node.incarnation = root.incarnation();
+  node.version = impl_->scope->version.load(std::memory_order_acquire);
   node.waiting = root.depth();
   node.handled = root.handled();
   {
@@ -111,8 +121,40 @@ tree_node supervised_tree::snapshot(milliseconds deadline) {
     }
     node.state = impl_->scope->up ? "running" : "starting";
   }
-  fill(asker, node, impl_->root, std::chrono::steady_clock::now() + deadline);
+  fill(asker, node, impl_->root, clock::now() + deadline);
   return node;
+}
+
+tree_feed supervised_tree::follow(std::size_t capacity) {
+  auto queue = std::make_shared<detail::feed_queue>(std::max<std::size_t>(capacity, 1));
+  std::lock_guard lock{impl_->scope->feed_guard};
+  std::erase_if(impl_->scope->feeds, [](const auto& feed) { return feed.expired(); });
+  impl_->scope->feeds.push_back(queue);
+  impl_->scope->followed.store(true, std::memory_order_relaxed);
+  return tree_feed{std::move(queue)};
+}
+
+supervisor_ref supervised_tree::root() const noexcept { return impl_->root; }
+
+result<supervisor_ref> supervised_tree::find(std::string_view path, milliseconds deadline) {
+  const auto none = [&](std::string what) {
+    return error{errc::not_found, "there is no supervisor " + std::string{path} + ": " + what};
+  };
+  const std::string top = impl_->root.path();
+  if (path == top) return impl_->root;
+  if (!path.starts_with(top + '/')) return none("the tree's paths begin with " + top);
+  outside asker{impl_->home};
+  const auto then = clock::now() + deadline;
+  supervisor_ref at = impl_->root;
+  for (std::string_view rest = path.substr(top.size() + 1); !rest.empty();) {
+    const std::string_view id = rest.substr(0, rest.find('/'));
+    rest.remove_prefix(std::min(rest.size(), id.size() + 1));
+    auto found = asker.ask(at, which_child{std::string{id}}, until(then));
+    if (!found) return found.error();
+    if (found->kind != child_kind::supervisor) return none(found->address.path() + " is a worker");
+    at = as_supervisor_ref(found->address);
+  }
+  return at;
 }
 
 }  // namespace coppice

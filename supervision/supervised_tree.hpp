@@ -3,6 +3,7 @@
 
 #include <coppice/actors/system.hpp>
 #include <coppice/supervision/children.hpp>
+#include <coppice/supervision/feed.hpp>
 #include <coppice/supervision/report.hpp>
 #include <coppice/supervision/tree.hpp>
 
@@ -49,6 +50,14 @@ class supervised_tree {
   /// Asks each supervisor for its children; one that does not answer in time has no children in
   /// the answer and the state `no answer`. Costs the supervisors one event each.
   tree_node snapshot(std::chrono::milliseconds deadline);
+
+  /// What changes from now on, see feed.hpp. At most `capacity` changes wait for their reader.
+  tree_feed follow(std::size_t capacity = 10'000);
+
+  /// The supervisor at the top, to be asked for changes. Those below it: by their path.
+  supervisor_ref root() const noexcept;
+  /// A supervisor by its path, e.g. `/shop/delivery`: asks its way down from the top.
+  result<supervisor_ref> find(std::string_view path, std::chrono::milliseconds deadline);
 
  private:
   struct implementation;

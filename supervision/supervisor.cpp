@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <coppice/supervision/detail/supervisor.hpp>
+#include <coppice/supervision/children.hpp>
+#include <coppice/supervision/feed_private.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -12,6 +13,9 @@ using std::chrono::milliseconds;
 
 std::string supervisor_report::supervisor() const { return supervisor_.path(); }
 std::string supervisor_report::child() const { return child_ ? child_->path() : std::string{}; }
+std::string_view supervisor_report::child_id() const noexcept {
+  return child_ ? child_->id() : std::string_view{};
+}
 std::string_view supervisor_report::child_type() const noexcept {
   return child_ ? child_->type().name : std::string_view{};
 }
@@ -37,118 +41,33 @@ void supervision_scope::root_has_ended(const exit_reason& why) {
   changed.notify_all();
 }
 
-// ---- addresses --------------------------------------------------------------------------------
-
-void address_book::hold(std::uint32_t index) {
-  const slot& s = slots[index];
-  if (!s.cell) return;
-  if (s.below)
-    for (std::uint32_t i = 0; i < s.below->slots.size(); ++i) s.below->hold(i);
-  s.cell->tell(control::hold);
-}
-
-void address_book::end(std::uint32_t index, const exit_reason& why) {
-  slot& s = slots[index];
-  if (!s.cell) return;
-  ids.erase(index, [this](std::uint32_t i) { return id_of(i); });
-  if (s.below) s.below->end_all(why);
-  s.cell->tell(control::end, why);
-  s = {};
-}
-
-void address_book::end_all(const exit_reason& why) {
-  for (slot& s : former) {
-    if (!s.cell) continue;
-    if (s.below) s.below->end_all(why);
-    s.cell->tell(control::end, why);
+void supervision_scope::tell(tree_change change) {
+  std::lock_guard lock{feed_guard};
+  change.version = version.load(std::memory_order_relaxed) + 1;
+  change.child.version = change.version;
+  version.store(change.version, std::memory_order_release);
+  bool any = false;
+  for (const auto& each : feeds)
+    if (const auto feed = each.lock()) {
+      feed->put(change);
+      any = true;
+    }
+  if (!any) {
+    feeds.clear();
+    followed.store(false, std::memory_order_relaxed);
   }
-  former.clear();
-  for (std::size_t i = slots.size(); i-- > 0;) end(static_cast<std::uint32_t>(i), why);
 }
 
 }  // namespace detail
 
-// ---- the builder ------------------------------------------------------------------------------
-
-children::children(std::shared_ptr<detail::supervision_scope> scope, detail::address_book& book,
-                   detail::cell& parent)
-    : scope_(std::move(scope)), book_(book), parent_(parent) {}
-
-detail::cell* children::add_cell(const detail::actor_type& type, detail::factory_ref made_by,
-                                 const child_spec& spec,
-                                 const std::shared_ptr<detail::address_book>& below) {
-  if (const auto valid = validate(spec); !valid) throw bad_result{valid.error()};
-  const auto id_of = [this](std::uint32_t i) { return book_.id_of(i); };
-  if (book_.ids.find(spec.id, id_of) != detail::id_index::none)
-    throw bad_result{error{errc::invalid,
-                           "two children have the id '" + spec.id +
-                               "'; ids are unique among "
-                               "siblings",
-                           parent_.path()}};
-  const auto index = static_cast<std::uint32_t>(book_.slots.size());
-  detail::address_book::slot slot;
-  const std::uint32_t before = book_.former_ids.find(
-      spec.id, [this](std::uint32_t i) { return book_.former[i].cell->id(); });
-  if (before != detail::id_index::none) {
-    detail::cell& x = *book_.former[before].cell;
-    if (&x.type() == &type && &x.made_by() == made_by.type) {
-      detail::replace_factory(x, made_by.object);
-      book_.former_ids.erase(before,
-                             [this](std::uint32_t i) { return book_.former[i].cell->id(); });
-      slot = std::exchange(book_.former[before], {});
-      slot.below = below;
-    }
-  }
-  if (!slot.cell) {
-    detail::cell_options options;
-    options.capacity = spec.capacity;
-    options.policy = spec.overflow;
-    options.reject_while_restarting = spec.reject_while_restarting;
-    options.own_thread = spec.own_thread;
-    if (spec.shutdown.what() == shutdown::kind::within)
-      options.shutdown_ms = static_cast<std::uint32_t>(spec.shutdown.deadline().count());
-    slot.cell = detail::make_cell(parent_.home(), type, made_by, spec.id, options, &parent_, index);
-    slot.below = below;
-  }
-  detail::cell* made = slot.cell.get();
-  book_.slots.push_back(std::move(slot));
-  book_.ids.insert(index, id_of);
-  policies_.push_back(child_policy{spec});
-  return made;
-}
-
-void children::supervise(child_spec spec, builder build) {
-  constexpr milliseconds longest = std::chrono::hours{24};
-  if (spec.shutdown == child_spec{}.shutdown) spec.shutdown = infinity;
-  // Its children's deadlines bound its start; a shorter one of its own would cut them off.
-  if (spec.start_deadline == child_spec{}.start_deadline) spec.start_deadline = longest;
-  std::shared_ptr<detail::address_book> below;
-  const std::uint32_t before = book_.former_ids.find(
-      spec.id, [this](std::uint32_t i) { return book_.former[i].cell->id(); });
-  if (before != detail::id_index::none) below = book_.former[before].below;
-  if (!below) below = std::make_shared<detail::address_book>();
-  using made_by = detail::factory<supervisor, std::shared_ptr<detail::supervision_scope>,
-                                  std::shared_ptr<detail::address_book>, builder, bool>;
-  made_by factory{{scope_, below, std::move(build), false}};
-  add_cell(detail::actor_type_of<supervisor>,
-           {&detail::factory_type_of<supervisor, std::shared_ptr<detail::supervision_scope>,
-                                     std::shared_ptr<detail::address_book>, builder, bool>,
-            &factory},
-           spec, below);
-}
-
-void children::supervise(std::string_view id, builder build) {
-  child_spec spec;
-  spec.id = id;
-  supervise(std::move(spec), std::move(build));
-}
-
 // ---- the supervisor ---------------------------------------------------------------------------
 
-supervisor::supervisor(std::shared_ptr<detail::supervision_scope> scope,
-                       std::shared_ptr<detail::address_book> book, children::builder build,
-                       bool root)
-    : scope_(std::move(scope)), book_(std::move(book)), build_(std::move(build)), root_(root) {
+supervisor::supervisor(detail::supervisor_place where, builder build)
+    : scope_(std::move(where.scope)),
+      book_(std::move(where.book)),
+      build_(std::move(build)),
+      dynamic_(std::move(where.dynamic)),
+      root_(where.root) {
   cell_->trap_exits(true);  // signals from strangers do not end a supervisor
   alarm_.owner = this;
   alarm_.resume = [](detail::waiting& w) { static_cast<alarm&>(w).owner->deadlines_passed(); };
@@ -156,12 +75,28 @@ supervisor::supervisor(std::shared_ptr<detail::supervision_scope> scope,
 
 supervisor::~supervisor() {
   alarm_.forget();
-  if (!mind_ || mind_->over()) return;
-  for (auto& s : book_->slots)
-    if (s.cell) s.cell->kill(exit_reason::killed());
+  if (mind_ && !mind_->over())
+    for (auto& s : book_->slots)
+      if (s.cell) s.cell->kill(exit_reason::killed());
+  for (const detail::open_call& c : calls_)
+    if (c.waiting)
+      detail::answer_failed(c.waiting, errc::crashed,
+                            make_cause("the supervisor ended with the call in hand: " +
+                                           std::string{coppice::name(why_.what())},
+                                       path(), incarnation(), why_.why()));
+  for (listing& l : listings_)
+    l.slot.answer(
+        error{errc::crashed, "the supervisor ended with the call in hand", path(), why_.why()});
+  if (mind_) end_added(why_);
 }
 
 milliseconds supervisor::now() const noexcept { return milliseconds{cell_->now()}; }
+
+/// Children that no builder has added end with this incarnation.
+void supervisor::end_added(const exit_reason& why) {
+  for (std::size_t i = book_->slots.size(); i-- > (dynamic_ ? 0 : built_);)
+    book_->end(static_cast<std::uint32_t>(i), why);
+}
 
 void supervisor::build() {
   detail::address_book& book = *book_;
@@ -176,21 +111,34 @@ void supervisor::build() {
   children all{scope_, book, *cell_};
   build_(all);
   if (const auto valid = validate(all.spec_); !valid) throw bad_result{valid.error()};
+  if (!dynamic_ && all.spec_.strategy == strategy::simple_one_for_one)
+    throw bad_result{error{errc::invalid,
+                           "the strategy simple_one_for_one is for children made from a template: "
+                           "add them with children::dynamic",
+                           path()}};
+  for (const child_spec& spec : all.specs_)
+    if (const auto valid = validate(spec, all.spec_); !valid) throw bad_result{valid.error()};
+  const auto left_out = exit_reason::shutdown("left out by its supervisor's restart");
   for (auto& s : std::exchange(book.former, {})) {
     if (!s.cell) continue;
-    if (s.below) s.below->end_all(exit_reason::shutdown("left out by its supervisor's restart"));
-    s.cell->tell(detail::control::end,
-                 exit_reason::shutdown("left out by its supervisor's restart"));
+    if (s.below) s.below->end_all(left_out);
+    s.cell->tell(detail::control::end, left_out);
   }
   book.former_ids = {};
+  if (all.ignored_) {
+    book.end_all(exit_reason::normal());
+    ignore();
+    return;
+  }
 
   const child_names names{[](const void* self, child_index child) {
                             return static_cast<const supervisor*>(self)->cell_of(child).path();
                           },
                           this};
   mind_.emplace(all.spec_, names);
-  for (std::uint32_t i = 0; i < all.policies_.size(); ++i)
-    mind_->add(all.policies_[i], cell_of(i).incarnation());
+  mind_->note_changes(scope_->followed.load(std::memory_order_relaxed));
+  built_ = all.specs_.size();
+  for (std::uint32_t i = 0; i < built_; ++i) mind_->add(all.specs_[i], cell_of(i).incarnation());
 }
 
 task<> supervisor::started() {
@@ -211,7 +159,7 @@ task<> supervisor::started() {
         exit_reason::kind::start_failed,
         make_cause("the builder threw what is no std::exception", path(), incarnation())};
   }
-  if (!failed_start_) {
+  if (mind_) {
     cell_->expect(up, 0);
     open_when_up_ = &up;
     mind_->begin(now(), actions_);
@@ -219,14 +167,18 @@ task<> supervisor::started() {
     co_await up;
   }
   if (failed_start_) {
+    why_ = *failed_start_;
     if (root_) scope_->root_has_ended(*failed_start_);
     if (root_) book_->end_all(*failed_start_);
     throw detail::start_failure{*failed_start_};
   }
-  if (root_) scope_->root_is_up();
+  if (!root_) co_return;
+  if (mind_) scope_->root_is_up();
+  else scope_->root_has_ended(exit_reason::normal());
 }
 
 task<> supervisor::stopping(const exit_reason& why) {
+  why_ = why;
   open_when_up_ = nullptr;
   gate down;
   if (mind_) {
@@ -246,7 +198,8 @@ task<> supervisor::stopping(const exit_reason& why) {
 }
 
 void supervisor::killed() {
-  if (mind_) mind_->kill(now(), actions_);
+  if (!mind_) return;
+  mind_->kill(now(), actions_);
   apply();
 }
 
@@ -255,6 +208,9 @@ void supervisor::child_report(detail::control_node& r) {
   switch (r.report) {
     case detail::report_kind::started:
       mind_->started(r.index, r.incarnation, now(), actions_);
+      break;
+    case detail::report_kind::ignored:
+      mind_->ignored(r.index, r.incarnation, now(), actions_);
       break;
     case detail::report_kind::start_failed:
       mind_->start_failed(r.index, r.incarnation, std::move(r.reason), now(), actions_);
@@ -271,36 +227,59 @@ void supervisor::on(const detail::retry_restart& r) {
   apply();
 }
 
+void supervisor::on(const detail::child_ended& e) {
+  mind_->judge(e.index, e.incarnation, now(), actions_);
+  apply();
+}
+
 /// Carries out what the decision has asked for. What ends a start or a stop comes last: it may
 /// destroy this object, so nothing of it is touched afterwards.
 void supervisor::apply() {
   gate* open = nullptr;
-  for (std::size_t i = 0; i < actions_.size(); ++i) {
-    action& a = actions_[i];
-    switch (a.what) {
-      case action::kind::fail_start:
-        failed_start_ = exit_reason{exit_reason::kind::start_failed, a.reason.why()};
-        [[fallthrough]];
-      case action::kind::up: open = std::exchange(open_when_up_, nullptr); break;
-      case action::kind::exit:
-        if (open_when_down_) open = std::exchange(open_when_down_, nullptr);
-        else cell_->request_stop(std::move(a.reason));
-        break;
-      default: carry_out(a); break;
+  do {
+    tell_changes();
+    for (std::size_t i = 0; i < actions_.size(); ++i) {
+      action& a = actions_[i];
+      switch (a.what) {
+        case action::kind::fail_start:
+          failed_start_ = exit_reason{exit_reason::kind::start_failed, a.reason.why()};
+          [[fallthrough]];
+        case action::kind::up: open = std::exchange(open_when_up_, nullptr); break;
+        case action::kind::exit:
+          if (open_when_down_) open = std::exchange(open_when_down_, nullptr);
+          else cell_->request_stop(std::move(a.reason));
+          break;
+        default: carry_out(a); break;
+      }
     }
-  }
-  actions_.clear();
+    actions_.clear();
+  } while (mind_->go_on(now(), actions_));
+  cell_->listen(!mind_->busy()         ? detail::listening::to_all
+                : mind_->spec().serial ? detail::listening::to_none
+                                       : detail::listening::to_interleaved);
   watch_deadlines();
   if (open) cell_->complete(*open);
 }
 
 void supervisor::carry_out(action& a) {
   switch (a.what) {
-    case action::kind::start: cell_of(a.child).start(a.drop_mailbox, a.child); break;
-    case action::kind::stop: cell_of(a.child).stop(std::move(a.reason), 0); break;
-    case action::kind::kill: cell_of(a.child).kill(exit_reason::killed()); break;
+    case action::kind::start:
+      cell_of(a.child).start(a.drop_mailbox, a.child, mind_->spec().serial);
+      break;
+    case action::kind::stop:
+      cell_of(a.child).stop(std::move(a.reason), 0, dynamic_ != nullptr);
+      break;
+    case action::kind::kill:
+      // One that is killed because its start took too long is tried again.
+      cell_of(a.child).kill(exit_reason::killed(), dynamic_ && a.which != deadline_kind::start);
+      break;
     case action::kind::hold: book_->hold(a.child); break;
-    case action::kind::remove: book_->end(a.child, a.reason); break;
+    case action::kind::remove:
+      tell_removed(a.child);
+      for (listing& l : listings_)
+        if (l.next == a.child) l.next = mind_->next(a.child);
+      book_->end(a.child, a.reason);
+      break;
     case action::kind::arm: arm(a); break;
     case action::kind::cancel: break;  // the decision is asked again before a deadline counts
     case action::kind::retry_later: {
@@ -310,6 +289,7 @@ void supervisor::carry_out(action& a) {
       break;
     }
     case action::kind::report: report(a); break;
+    case action::kind::answer: close(a); break;
     case action::kind::stuck:
       if (scope_->watch) scope_->watch->on_stuck(cell_of(a.child).path());
       break;
@@ -321,7 +301,9 @@ void supervisor::report(const action& a) const {
   if (!scope_->watch) return;
   const detail::cell* child =
       a.child < book_->slots.size() ? book_->slots[a.child].cell.get() : nullptr;
-  scope_->watch->on_report(supervisor_report{a.about, a.reason, *cell_, child, a.incarnation});
+  const child_spec* spec = child ? &mind_->spec(a.child) : nullptr;
+  scope_->watch->on_report(
+      supervisor_report{a.about, a.reason, *cell_, child, spec, a.incarnation});
 }
 
 void supervisor::arm(const action& a) {
@@ -356,28 +338,26 @@ void supervisor::deadlines_passed() {
   apply();
 }
 
-detail::child_rows supervisor::on(const detail::list_children&) {
-  detail::child_rows all;
-  all.kind = mind_->spec().strategy == strategy::one_for_all ? "one_for_all" : "one_for_one";
-  all.rows.reserve(mind_->size());
-  for (child_index c = mind_->first(); c != no_child; c = mind_->next(c)) {
-    const child_view v = mind_->view(c);
-    const detail::cell& x = cell_of(c);
-    detail::child_row row;
-    row.node.path = x.path();
-    row.node.supervisor = book_->slots[c].below != nullptr;
-    row.node.kind = row.node.supervisor ? std::string{"supervisor"} : std::string{x.type().name};
-    row.node.state = name(v.state);
-    row.node.incarnation = v.incarnation;
-    row.node.restarts = v.restarts;
-    if (v.last_reason) row.node.last_reason = v.last_reason->text();
-    if (v.state == child_state::running) row.node.up = now() - v.started_at;
-    row.node.waiting = x.depth();
-    row.node.handled = x.handled();
-    if (row.node.supervisor) row.cell = book_->slots[c].cell;
-    all.rows.push_back(std::move(row));
+// ---- the tree as a stream -----------------------------------------------------------------------
+
+/// Before anything is carried out: what a child does after that is told later.
+void supervisor::tell_changes() {
+  if (!mind_->changed.empty()) {
+    const std::string me = path();
+    for (const child_index child : mind_->changed)
+      if (mind_->state(child) != child_state::removed && book_->slots[child].cell)
+        scope_->tell({0, me, info(child)});
+    mind_->changed.clear();
   }
-  return all;
+  mind_->note_changes(scope_->followed.load(std::memory_order_relaxed));
+}
+
+void supervisor::tell_removed(child_index child) {
+  if (!scope_->followed.load(std::memory_order_relaxed)) return;
+  tree_change change{0, path(), {}};
+  change.child.id = cell_of(child).id();
+  change.child.state = child_state::removed;
+  scope_->tell(std::move(change));
 }
 
 }  // namespace coppice

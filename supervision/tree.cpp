@@ -87,10 +87,27 @@ void append_json(const tree_node& n, std::string& out) {
   out += ",\"incarnation\":" + std::to_string(n.incarnation);
   out += ",\"restarts\":" + std::to_string(n.restarts);
   text(",\"last_reason\":", n.last_reason);
+  if (!n.last_reason.empty()) {
+    out += ",\"last_ended_ms_ago\":" + std::to_string(n.last_ended.count());
+    out += ",\"last_up_ms\":" + std::to_string(n.last_up.count());
+  }
+  if (n.next_attempt) out += ",\"next_attempt_ms\":" + std::to_string(n.next_attempt->count());
   out += ",\"up_ms\":" + std::to_string(n.up.count());
   out += ",\"waiting\":" + std::to_string(n.waiting);
   out += ",\"handled\":" + std::to_string(n.handled);
   out += n.supervisor ? ",\"supervisor\":true" : ",\"supervisor\":false";
+  if (!n.failures.empty()) {
+    out += ",\"failures\":[";
+    for (std::size_t i = 0; i < n.failures.size(); ++i) {
+      const child_failure& f = n.failures[i];
+      text(i ? ",{\"id\":" : "{\"id\":", f.id);
+      out += ",\"incarnation\":" + std::to_string(f.incarnation);
+      text(",\"reason\":", f.reason);
+      out += ",\"ms_ago\":" + std::to_string(f.ago.count());
+      out += ",\"up_ms\":" + std::to_string(f.up.count()) + '}';
+    }
+    out += ']';
+  }
   out += ",\"children\":[";
   for (std::size_t i = 0; i < n.children.size(); ++i) {
     if (i) out += ',';
@@ -100,6 +117,25 @@ void append_json(const tree_node& n, std::string& out) {
 }
 
 }  // namespace
+
+tree_node as_tree_node(const child_info& child, const std::string& parent) {
+  tree_node n;
+  n.path = parent + '/' + child.id;
+  n.kind = child.type;
+  n.state = name(child.state);
+  n.incarnation = child.incarnation;
+  n.restarts = child.restarts;
+  n.last_reason = child.last_reason;
+  n.last_ended = child.last_ended;
+  n.last_up = child.last_up;
+  n.up = child.up;
+  n.waiting = child.waiting;
+  n.handled = child.handled;
+  n.next_attempt = child.next_attempt;
+  n.version = child.version;
+  n.supervisor = child.kind == child_kind::supervisor;
+  return n;
+}
 
 std::string to_text(const tree_node& root) {
   std::string out;

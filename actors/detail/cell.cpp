@@ -31,6 +31,8 @@ cell::cell(core& home, const actor_type& type, const factory_type& made_by,
       ends_with_incarnation_(options.ends_with_incarnation),
       stop_wanted_(false),
       suspended_(false),
+      ignores_(false),
+      reports_in_order_(false),
       closing_(false) {}
 
 cell::~cell() {
@@ -70,24 +72,29 @@ void cell::probe(request* x) noexcept {
   if (!push_system(x)) answer_failed(x, errc::gone, make_cause("the address has ended", path()));
 }
 
-void cell::start(bool drop_mailbox, std::uint32_t index) noexcept {
+void cell::start(bool drop_mailbox, std::uint32_t index, bool in_order) noexcept {
   auto* c = new control_node{control::start};
+  c->incarnation = in_order;
   c->flag = drop_mailbox;
   c->index = index;
   if (!push_system(c)) destroy(c);
 }
 
-void cell::stop(exit_reason why, tick until) noexcept {
+void cell::stop(exit_reason why, tick until, bool for_good) noexcept {
   auto* c = new control_node{control::stop};
+  c->flag = for_good;
   c->reason = std::move(why);
   c->at = until;
   raise_stop_token();
   if (!push_system(c)) destroy(c);
 }
 
-void cell::kill(exit_reason why) noexcept {
+void cell::kill(exit_reason why, bool for_good) noexcept {
+  auto* c = new control_node{control::kill};
+  c->flag = for_good;
+  c->reason = std::move(why);
   raise_stop_token();
-  tell(control::kill, std::move(why));
+  if (!push_system(c)) destroy(c);
 }
 
 /// Before the control event, so that whoever handles that one knows that no mark comes later.
@@ -181,9 +188,9 @@ bool cell::run(std::uint32_t budget, std::uint32_t& handled) {
     }
     node* x = nullptr;
     const bool listens = state() == cell_state::running && !stop_wanted_ && !suspended_;
-    if (listens && !turns_) {
+    if (listens && !turns_ && listening_ == listening::to_all) [[likely]] {
       x = next_event();
-    } else if (listens && type_->is_interleaved) {
+    } else if (listens && type_->is_interleaved && listening_ != listening::to_none) {
       x = next_interleaved();
     } else {
       mark(nullptr);
@@ -325,10 +332,10 @@ void cell::dispatch(node* x) {
   try {
     outcome = type_->dispatch(object_, x, *this);
   } catch (const std::exception& e) {  // a rethrow to look at it would cost as much as the throw
-    crash(reason_of(e));
+    crash(reason_of(e), x->type->event);
     return;
   } catch (...) {
-    crash(reason_of(std::current_exception()));
+    crash(reason_of(std::current_exception()), x->type->event);
     return;
   }
   in_hand_ = nullptr;

@@ -102,7 +102,17 @@ enum class control : std::uint8_t {
   report,   ///< to a parent: what became of a child
 };
 
-enum class report_kind : std::uint8_t { started, start_failed, ended };
+enum class report_kind : std::uint8_t { started, ignored, start_failed, ended };
+
+/// Tells a parent that wants to know it where in its mailbox a child's end lies.
+struct child_ended {
+  using runtime_only = void;
+  std::uint32_t index;
+  std::uint32_t incarnation;
+};
+
+/// Which events a running cell handles.
+enum class listening : std::uint8_t { to_all, to_interleaved, to_none };
 
 struct control_node : node {
   explicit control_node(control w) noexcept : node{nullptr, &type_record}, what(w) {}
@@ -113,7 +123,8 @@ struct control_node : node {
 
   control what;
   report_kind report = report_kind::started;
-  bool flag = false;  ///< start: drop the mailbox; signal: it came through a link
+  /// start: drop the mailbox; stop and kill: the address ends too; signal: it came through a link
+  bool flag = false;
   std::uint32_t index = 0;
   std::uint32_t incarnation = 0;
   cell_ptr from;
@@ -131,7 +142,7 @@ struct turn {
   cell* here = nullptr;
   node* envelope = nullptr;
   frame* root = nullptr;
-  frame* leaf = nullptr;   ///< the innermost frame, the one that waits
+  frame* leaf = nullptr;  ///< the innermost frame, the one that waits
   frame* ready = nullptr;  ///< the frame to be resumed next; null: the turn waits
   void (*finish)(turn& t) = nullptr;  ///< takes the root's value and answers with it
   turn* next = nullptr;
@@ -155,12 +166,12 @@ struct waiting {
   cell* here = nullptr;  ///< null once it is neither pending nor complete
   waiting* next = nullptr;
   waiting** previous = nullptr;  ///< null when it is not in the cell's list
-  tick until = 0;         ///< zero: no deadline; only for what the runtime itself completes
+  tick until = 0;  ///< zero: no deadline; only for what the runtime itself completes
   std::uint32_t seq = 0;  ///< zero: a pause, nobody answers
   bool complete = false;
   request* answer = nullptr;  ///< owned; null after the deadline
   frame* waiter = nullptr;
-  void (*resume)(waiting& w) = nullptr;            ///< a continuation's body
+  void (*resume)(waiting& w) = nullptr;  ///< a continuation's body
   void (*discard)(waiting& w) noexcept = nullptr;  ///< deletes a continuation
 };
 
@@ -201,13 +212,15 @@ class cell {
       refused(x, outcome);
   }
   bool tell(control what, exit_reason why = {}, cell* from = nullptr) noexcept;
-  /// `index`: what the parent calls it in the reports that follow.
-  void start(bool drop_mailbox, std::uint32_t index = 0) noexcept;
+  /// `index`: what the parent calls it in the reports that follow. `in_order`: its end is told to
+  /// the parent's mailbox as well, as `child_ended`.
+  void start(bool drop_mailbox, std::uint32_t index = 0, bool in_order = false) noexcept;
   /// Answers `x`, a credit, ahead of all events.
   void probe(request* x) noexcept;
   /// `until`: when the deadline passes the incarnation is destroyed without `stopping`.
-  void stop(exit_reason why, tick until) noexcept;
-  void kill(exit_reason why) noexcept;
+  /// `for_good`: its address ends with it.
+  void stop(exit_reason why, tick until, bool for_good = false) noexcept;
+  void kill(exit_reason why, bool for_good = false) noexcept;
 
   /// E.g. `/shop/delivery/courier`.
   std::string path() const;
@@ -222,8 +235,9 @@ class cell {
   std::uint32_t incarnation() const noexcept {
     return incarnation_.load(std::memory_order_relaxed);
   }
+  bool ends_with_incarnation() const noexcept { return ends_with_incarnation_; }
   cell_state state() const noexcept { return state_.load(std::memory_order_relaxed); }
-  std::uint32_t index() const noexcept { return index_; }
+  std::uint32_t index() const noexcept { return index_.load(std::memory_order_relaxed); }
   overflow policy() const noexcept { return policy_; }
   core& home() const noexcept { return *home_; }
 
@@ -239,6 +253,9 @@ class cell {
 
   void* object() const noexcept { return object_; }
   void request_stop(exit_reason why) noexcept;
+  /// While it starts: it declines to run, which is no failure.
+  void ignore() noexcept { ignores_ = true; }
+  void listen(listening to) noexcept { listening_ = to; }
   void expect(waiting& w, tick until);
   /// What `w` waits for is there.
   void complete(waiting& w);
@@ -257,6 +274,11 @@ class cell {
   void unwatch(cell* other) noexcept;
   void link(cell* other);
   void unlink(cell* other) noexcept;
+  struct relation_counts {
+    std::size_t links, watchers;
+    bool traps;
+  };
+  relation_counts relations() const noexcept;
   void trap_exits(bool on) noexcept { traps_.store(on, std::memory_order_relaxed); }
   void exit(cell* other, exit_reason why) noexcept;
   /// Raised when this incarnation is told to stop or is killed, even while a slice runs.
@@ -297,7 +319,7 @@ class cell {
   turn& add_turn(frame* root, turn_kind kind);
   void resume_turn(turn& t);
   void end_turn(turn& t) noexcept;
-  void crash(exit_reason why) noexcept;
+  void crash(exit_reason why, const event_type* in_hand = nullptr) noexcept;
   void stop_now(exit_reason why, tick until) noexcept;
   void stop_if_idle() noexcept;
   void run_stopping() noexcept;
@@ -321,7 +343,7 @@ class cell {
   bool would_deadlock(cell* to, const event_type& event, std::string& chain) const;
   void mark(cell* running) noexcept;
 
-  [[no_unique_address]] lane lane_;           // what follows fits into its padding
+  [[no_unique_address]] lane lane_;  // what follows fits into its padding
   std::atomic<std::uint32_t> references_{1};  ///< one is its own, until it has ended
   system_list system_list_;
   core* home_;
@@ -333,13 +355,13 @@ class cell {
   node* held_last_ = nullptr;
   node* in_hand_ = nullptr;
   turn* turns_ = nullptr;  ///< that have not ended
-  turn* turn_ = nullptr;   ///< the one that runs now
+  turn* turn_ = nullptr;  ///< the one that runs now
   waiting* waiting_ = nullptr;
   extras* extras_ = nullptr;
   tick wake_at_ = 0;  ///< the nearest look that the wheel owes us; zero: none
   tick wake_later_ = 0;
   std::atomic<std::uint64_t> handled_{0};
-  std::uint32_t index_;
+  std::atomic<std::uint32_t> index_;
   std::atomic<std::uint32_t> incarnation_{0};
   std::uint32_t limit_;
   std::uint32_t capacity_;
@@ -351,11 +373,14 @@ class cell {
   std::atomic<bool> traps_{false};
   std::atomic<std::uint8_t> stop_marks_{0};  ///< a token was taken; a stop was asked for
   overflow policy_;
+  listening listening_ = listening::to_all;
   bool reject_while_restarting_ : 1;
   bool own_thread_ : 1;
   bool ends_with_incarnation_ : 1;
-  bool stop_wanted_ : 1;   ///< the incarnation ends when its turns have ended
-  bool suspended_ : 1;     ///< from outside; events wait until `resume`
+  bool stop_wanted_ : 1;  ///< the incarnation ends when its turns have ended
+  bool suspended_ : 1;  ///< from outside; events wait until `resume`
+  bool ignores_ : 1;  ///< its start ends with that it does not run
+  bool reports_in_order_ : 1;
   bool closing_ : 1;  ///< `stopping` runs, or has run
 };
 

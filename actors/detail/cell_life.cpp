@@ -30,6 +30,8 @@ void cell::make_incarnation(bool fresh_mailbox) {
     lane_.refuse_restarting();
   stop_wanted_ = false;
   suspended_ = false;
+  ignores_ = false;
+  listening_ = listening::to_all;
   closing_ = false;
   traps_.store(false, std::memory_order_relaxed);
   incarnation_.store(incarnation() + 1, std::memory_order_relaxed);
@@ -51,6 +53,10 @@ void cell::make_incarnation(bool fresh_mailbox) {
 }
 
 void cell::start_completed() {
+  if (ignores_) {
+    finish(exit_reason::normal());
+    return;
+  }
   state_.store(cell_state::running, std::memory_order_relaxed);
   if (reject_while_restarting_) lane_.accept();
   report(report_kind::started, {});
@@ -97,7 +103,9 @@ void cell::run_stopping() noexcept {
   if (!turns_ && state() == cell_state::stopping) finish(why);
 }
 
-void cell::crash(exit_reason why) noexcept {
+void cell::crash(exit_reason why, const event_type* in_hand) noexcept {
+  if (home().watch && state() != cell_state::starting)
+    home().watch->on_crash(crash_report{*this, in_hand, why});
   leave_turns();
   if (state() == cell_state::starting) {
     finish(exit_reason{exit_reason::kind::start_failed, why.why()});
@@ -164,19 +172,24 @@ void cell::finish(exit_reason why) noexcept {
     e.partitioned = false;
     for (const cell_ptr& other : e.watching) other->tell(control::unwatch, {}, this);
     e.watching.clear();
-    for (const cell_ptr& other : std::exchange(e.links, {})) signal_end(other.get(), why, true);
-    // Whoever ends with its address says so at the end, in one notice.
-    if (!ends_with_incarnation_) tell_watchers(why, false);
     e.stop_reason = {};
   }
-  if (ends_with_incarnation_) {
-    if (!parent_ && !why.clean() && home().watch) home().watch->on_orphan(path(), why.text());
-    end(std::move(why));
-    return;
+  // The parent first: whoever hears of the end and asks it finds the place free.
+  const bool others = extras_ || ends_with_incarnation_;
+  report(!was_starting                                         ? report_kind::ended
+         : why.what() == exit_reason::kind::start_failed       ? report_kind::start_failed
+         : ignores_ && why.what() == exit_reason::kind::normal ? report_kind::ignored
+                                                               : report_kind::ended,
+         others ? why : std::move(why));
+  if (extras_) {
+    for (const cell_ptr& other : std::exchange(extras_->links, {}))
+      signal_end(other.get(), why, true);
+    // Whoever ends with its address says so at the end, in one notice.
+    if (!ends_with_incarnation_) tell_watchers(why, false);
   }
-  report(was_starting && why.what() == exit_reason::kind::start_failed ? report_kind::start_failed
-                                                                       : report_kind::ended,
-         std::move(why));
+  if (!ends_with_incarnation_) return;
+  if (!parent_ && !why.clean() && home().watch) home().watch->on_orphan(path(), why.text());
+  end(std::move(why));
 }
 
 /// What becomes of an event that was in hand when its incarnation ended.
@@ -257,11 +270,14 @@ void cell::report(report_kind kind, exit_reason why) noexcept {
   if (!parent_) return;
   auto* c = new control_node{control::report};
   c->report = kind;
-  c->index = index_;
+  c->index = index();
   c->incarnation = incarnation();
   c->from = cell_ptr{this};
   c->reason = std::move(why);
   if (!parent_->push_system(c)) destroy(c);
+  if (!reports_in_order_ || kind != report_kind::ended) return;
+  auto* n = new notice_node<child_ended>({index(), incarnation()}, parent_->incarnation());
+  if (parent_->push(n) != lane::outcome::put) destroy(n);
 }
 
 exit_reason cell::reason_of(const std::exception_ptr& failure) const noexcept {

@@ -35,10 +35,12 @@ void cell::on_control(control_node& c) {
   switch (c.what) {
     case control::start:
       if (s != cell_state::down) break;
-      index_ = c.index;
+      index_.store(c.index, std::memory_order_relaxed);
+      reports_in_order_ = c.incarnation != 0;
       make_incarnation(c.flag);
       break;
     case control::stop:
+      if (c.flag) ends_with_incarnation_ = true;
       if (s == cell_state::running) {
         stop_now(std::move(c.reason), c.at);
         stop_if_idle();
@@ -50,6 +52,7 @@ void cell::on_control(control_node& c) {
       }
       break;
     case control::kill:
+      if (c.flag) ends_with_incarnation_ = true;
       if (alive) {
         die(std::move(c.reason));
       } else if (s == cell_state::down) {
@@ -139,6 +142,12 @@ void cell::on_signal(control_node& c) {
   else if (what != kind::normal || (c.from.get() == this && !c.flag)) die(c.reason);
 }
 
+cell::relation_counts cell::relations() const noexcept {
+  const bool traps = traps_.load(std::memory_order_relaxed);
+  if (!extras_) return {0, 0, traps};
+  return {extras_->links.size(), extras_->watchers.size(), traps};
+}
+
 // ---- timers, watches, links ---------------------------------------------------------------
 
 timer_key cell::arm_timer(std::string_view name, std::int64_t ms, std::int64_t period, node* event,
@@ -221,3 +230,19 @@ void cell::signal_end(cell* to, const exit_reason& why, bool linked) noexcept {
 }
 
 }  // namespace coppice::detail
+
+namespace coppice {
+
+std::string crash_report::path() const { return cell_.path(); }
+std::string_view crash_report::type() const noexcept { return cell_.type().name; }
+std::uint32_t crash_report::incarnation() const noexcept { return cell_.incarnation(); }
+std::string_view crash_report::event() const noexcept {
+  return in_hand_ ? in_hand_->type_name : std::string_view{};
+}
+std::uint32_t crash_report::waiting() const noexcept { return cell_.depth(); }
+std::uint64_t crash_report::handled() const noexcept { return cell_.handled(); }
+std::size_t crash_report::links() const noexcept { return cell_.relations().links; }
+std::size_t crash_report::watchers() const noexcept { return cell_.relations().watchers; }
+bool crash_report::traps_exits() const noexcept { return cell_.relations().traps; }
+
+}  // namespace coppice

@@ -92,7 +92,7 @@ void cell::resume_turn(turn& t) {
     }
     turn_ = nullptr;
     if (f->failure) {
-      crash(reason_of(f->failure));
+      crash(reason_of(f->failure), t.envelope ? t.envelope->type->event : nullptr);
       return;
     }
     if (t.finish) t.finish(t);

@@ -2,13 +2,14 @@
 #pragma once
 
 #include <coppice/actors/actor.hpp>
-#include <coppice/supervision/children.hpp>
+#include <coppice/supervision/calls.hpp>
 #include <coppice/supervision/decision.hpp>
 #include <coppice/supervision/detail/id_index.hpp>
 #include <coppice/supervision/report.hpp>
-#include <coppice/supervision/tree.hpp>
 
+#include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -16,7 +17,13 @@
 #include <vector>
 
 namespace coppice {
+
+class children;
+struct tree_change;
+
 namespace detail {
+
+struct feed_queue;
 
 /// What all supervisors of one tree share.
 struct supervision_scope {
@@ -25,12 +32,20 @@ struct supervision_scope {
   void root_is_up();
   void root_has_ended(const exit_reason& why);
 
+  /// Tells whoever follows the tree. Only while `followed`.
+  void tell(tree_change change);
+
   supervision_observer* const watch;
   std::mutex guard;
   std::condition_variable changed;
   bool up = false;                   ///< the root has started once
   std::optional<exit_reason> ended;  ///< why the root has ended
   bool settled = false;              ///< the observer has been told so
+
+  std::atomic<bool> followed{false};
+  std::atomic<std::uint64_t> version{0};  ///< of the last change that was told
+  std::mutex feed_guard;
+  std::vector<std::weak_ptr<feed_queue>> feeds;
 };
 
 /// The addresses of a supervisor's children. Outlives the supervisor's incarnations, so that a
@@ -42,6 +57,10 @@ struct address_book {
   };
 
   std::string_view id_of(std::uint32_t index) const { return slots[index].cell->id(); }
+  std::uint32_t find(std::string_view id) const {
+    return ids.find(id, [this](std::uint32_t i) { return id_of(i); });
+  }
+  void put(std::uint32_t index, slot s);
   /// Nobody starts the child at `index` for now, nor what is below it: they refuse events.
   void hold(std::uint32_t index);
   /// Ends the address at `index` and all below it.
@@ -52,6 +71,7 @@ struct address_book {
   id_index ids;
   std::vector<slot> former;  ///< of the previous incarnation, to be taken over by id
   id_index former_ids;
+  std::uint64_t numbered = 0;  ///< the last number that was given to a dynamic child
 };
 
 /// A failed restart is tried again when what waits in the supervisor's mailbox has been handled.
@@ -61,26 +81,46 @@ struct retry_restart {
   std::uint32_t incarnation;
 };
 
-/// What a supervisor tells of its children.
-struct child_row {
-  tree_node node;
-  cell_ptr cell;  ///< of a supervisor: to ask on
+/// A long list of children is written in slices; this brings the next one.
+struct list_on {
+  using runtime_only = void;
 };
-struct child_rows {
-  std::vector<child_row> rows;
-  std::string kind;
+
+/// A call that has been passed on to the decision.
+struct open_call {
+  struct outcome {
+    cell* child;
+    std::uint32_t incarnation;
+    bool running;
+  };
+  request* waiting = nullptr;
+  void (*succeed)(request& waiting, const outcome& how) = nullptr;
 };
-struct list_children {
-  using reply = child_rows;
+
+/// What a supervisor is told when it is made, besides what builds its children.
+struct supervisor_place {
+  std::shared_ptr<supervision_scope> scope;
+  std::shared_ptr<address_book> book;
+  bool root = false;
+  std::shared_ptr<const dynamic_spec> dynamic{};  ///< null: its children are added by hand
 };
+
+/// A supervisor's own defaults: a deadline would kill it half-way through stopping its children,
+/// and their deadlines bound its start.
+child_spec as_supervisor(child_spec spec);
 
 }  // namespace detail
 
 /// The supervisor actor: a decision, and what it takes to carry it out. Made by `children` only.
-class supervisor : public actor<detail::list_children, detail::retry_restart> {
+class supervisor
+    : public actor<detail::start_child_call, terminate_child, restart_child, delete_child,
+                   interleaved<which_children>, interleaved<which_child>,
+                   interleaved<count_children>, interleaved<get_childspec>, detail::retry_restart,
+                   detail::child_ended, interleaved<detail::list_on>> {
  public:
-  supervisor(std::shared_ptr<detail::supervision_scope> scope,
-             std::shared_ptr<detail::address_book> book, children::builder build, bool root);
+  using builder = std::function<void(children&)>;
+
+  supervisor(detail::supervisor_place where, builder build);
   ~supervisor();
 
   task<> started();
@@ -88,8 +128,22 @@ class supervisor : public actor<detail::list_children, detail::retry_restart> {
   void child_report(detail::control_node& report);
   void killed();
 
-  detail::child_rows on(const detail::list_children&);
+  void on(detail::start_child_call call, reply_slot<child_address> slot);
+  void on(terminate_child call, reply_slot<done> slot);
+  void on(restart_child call, reply_slot<child_address> slot);
+  void on(delete_child call, reply_slot<done> slot);
+  void on(which_children call, reply_slot<child_list> slot);
+  result<child_info> on(const which_child& call);
+  child_counts on(const count_children& call);
+  result<child_spec> on(const get_childspec& call);
   void on(const detail::retry_restart& r);
+  void on(const detail::child_ended& e);
+  void on(const detail::list_on& l);
+
+ protected:
+  /// Starts a dynamic child under the next number.
+  void start_numbered(const detail::actor_type& type, detail::factory_ref made_by,
+                      detail::open_call call);
 
  private:
   /// A wait of unknown length that the shell itself ends: for the start of all children, or for
@@ -116,29 +170,99 @@ class supervisor : public actor<detail::list_children, detail::retry_restart> {
     deadline_kind which;
     bool operator<(const deadline_entry& other) const noexcept { return at > other.at; }
   };
+  struct listing {
+    reply_slot<child_list> slot;
+    child_list list;
+    child_index next;
+  };
 
   std::chrono::milliseconds now() const noexcept;
   void build();
+  void end_added(const exit_reason& why);
   void apply();
   void carry_out(action& a);
   void arm(const action& a);
   void watch_deadlines();
   void deadlines_passed();
   void report(const action& a) const;
+  void tell_changes();
+  void tell_removed(child_index child);
   detail::cell& cell_of(child_index child) const { return *book_->slots[child].cell; }
+
+  void add_and_start(const child_spec& spec, detail::cell_ptr child,
+                     std::shared_ptr<detail::address_book> below, detail::open_call call);
+  child_index find(std::string_view id, const ref<>& child) const;
+  bool was_ours(std::string_view id, const ref<>& child) const;
+  error refusal(errc code, std::string_view id) const;
+  call_id open(detail::open_call call);
+  void close(const action& a);
+  child_info info(child_index child) const;
+  void post_list_on();
+  bool write_slice(listing& l) const;
 
   std::shared_ptr<detail::supervision_scope> scope_;
   std::shared_ptr<detail::address_book> book_;
-  children::builder build_;
+  builder build_;
+  const std::shared_ptr<const dynamic_spec> dynamic_;  ///< null: an ordinary supervisor
   bool root_;
+  std::size_t built_ = 0;  ///< children that the builder has added; they have the first indices
 
   std::optional<decision> mind_;
   decision::actions actions_;
   std::optional<exit_reason> failed_start_;
+  exit_reason why_;  ///< why this incarnation ends
   gate* open_when_up_ = nullptr;
   gate* open_when_down_ = nullptr;
   std::vector<deadline_entry> deadlines_;  ///< a heap; forgotten ones stay for a while
   alarm alarm_;
+  std::vector<detail::open_call> calls_;   ///< by call_id
+  std::vector<call_id> free_calls_;
+  std::vector<listing> listings_;
 };
 
+namespace detail {
+
+/// Makes the cell of a child: what its spec asks for of it.
+cell_ptr make_child(cell& parent, const actor_type& type, factory_ref made_by,
+                    const child_spec& spec, std::string_view id, std::uint32_t index);
+
+/// A dynamic supervisor: knows its children's class, and the event each is made of.
+template <class T, class E, class... As>
+class dynamic_supervisor : public supervisor {
+  static_assert(request_event<E>,
+                "coppice: the event that starts a dynamic child names as its reply a ref to it: "
+                "`using reply = coppice::ref<...>;`");
+  static_assert(std::is_convertible_v<typename T::address, reply_of<E>>,
+                "coppice: the reply of the event that starts a dynamic child is a ref that the "
+                "child's own converts to");
+
+ public:
+  template <template <class...> class List>
+  using events =
+      List<E, start_child_call, terminate_child, restart_child, delete_child,
+           interleaved<which_children>, interleaved<which_child>, interleaved<count_children>,
+           interleaved<get_childspec>, retry_restart, child_ended, interleaved<list_on>>;
+
+  dynamic_supervisor(supervisor_place where, builder build, std::tuple<As...> fixed)
+      : supervisor(std::move(where), std::move(build)), fixed_(std::move(fixed)) {}
+
+  using supervisor::on;
+  void on(E event, reply_slot<reply_of<E>> slot) {
+    using made_by = factory<T, As..., E>;
+    made_by factory{std::tuple_cat(fixed_, std::tuple<E>{std::move(event)})};
+    start_numbered(actor_type_of<T>, {&factory_type_of<T, As..., E>, &factory},
+                   {detail_slot::take(slot), &succeed});
+  }
+
+ private:
+  static void succeed(request& x, const open_call::outcome& how) {
+    static_cast<request_node<E>&>(x).succeed(
+        how.running ? reply_of<E>{detail_ref::make<typename T::address>(how.child)}
+                    : reply_of<E>{});
+  }
+
+  std::tuple<As...> fixed_;
+};
+
+}  // namespace detail
 }  // namespace coppice

@@ -19,9 +19,9 @@ namespace {
 
 exit_reason crash() { return exit_reason{exit_reason::kind::crashed, make_cause("no paper")}; }
 
-child_policy child_with(coppice::restart restart, coppice::shutdown shutdown = 5s,
-                        bool keep_mailbox = true) {
-  child_policy p;
+child_spec child_with(coppice::restart restart, coppice::shutdown shutdown = 5s,
+                      bool keep_mailbox = true) {
+  child_spec p;
   p.restart = restart;
   p.shutdown = shutdown;
   p.keep_mailbox = keep_mailbox;
@@ -42,6 +42,11 @@ std::string in_words(const action& a) {
     case kind::report:
       if (a.about == report_context::progress) return "";
       return std::string{name(a.about)} + ' ' + child;
+    case kind::answer:
+      return "answer " + std::to_string(a.call) + ' ' +
+             (a.code != errc{} ? std::string{name(a.code)}
+              : a.running      ? "running"
+                               : "done");
     case kind::up: return "up";
     case kind::fail_start: return "fail_start";
     case kind::exit: return "exit " + std::string{name(a.reason.what())};
@@ -52,7 +57,7 @@ std::string in_words(const action& a) {
 
 /// A decision on virtual time whose actions are read as words; deadlines are kept apart.
 struct supervisor {
-  explicit supervisor(supervisor_spec spec, std::vector<child_policy> children = {})
+  explicit supervisor(supervisor_spec spec, std::vector<child_spec> children = {})
       : mind(spec, {[](const void*, child_index c) { return "/shop/c" + std::to_string(c); }}) {
     for (const auto& c : children) mind.add(c);
   }
@@ -72,6 +77,7 @@ struct supervisor {
     return words;
   }
   std::string begin() { return mind.begin(now, out), done(); }
+  std::string judged(child_index c) { return mind.judge(c, last(c), now, out), done(); }
   std::string started(child_index c) { return mind.started(c, last(c), now, out), done(); }
   std::string start_failed(child_index c) {
     return mind.start_failed(c, last(c), crash(), now, out), done();
@@ -106,8 +112,8 @@ struct supervisor {
   exit_reason last_reason;
 };
 
-std::vector<child_policy> permanent_children(std::size_t n) {
-  return std::vector<child_policy>(n, child_with(permanent));
+std::vector<child_spec> permanent_children(std::size_t n) {
+  return std::vector<child_spec>(n, child_with(permanent));
 }
 
 }  // namespace
@@ -234,15 +240,20 @@ TEST_CASE("under one_for_one only the child that ended is restarted") {
   CHECK(s.mind.view(1).restarts == 1);
 }
 
-TEST_CASE("under one_for_one children restart side by side") {
-  supervisor s{{}, permanent_children(2)};
-  s.all_up();
-  CHECK(s.crashed(0) == "child_terminated 0#1, start 0#2");
-  CHECK(s.crashed(1) == "child_terminated 1#1, start 1#2");
-  s.started(1);
-  CHECK(s.mind.busy());
-  s.started(0);
-  CHECK_FALSE(s.mind.busy());
+TEST_CASE("under one_for_one children restart side by side, and calls wait only if serial") {
+  for (const bool serial : {false, true}) {
+    supervisor s{{.serial = serial}, permanent_children(2)};
+    s.all_up();
+    CHECK(s.crashed(0) == (serial ? "" : "child_terminated 0#1, start 0#2"));
+    if (serial) CHECK(s.judged(0) == "child_terminated 0#1, start 0#2");
+    CHECK(s.mind.busy() == serial);
+    CHECK(s.crashed(1) == (serial ? "" : "child_terminated 1#1, start 1#2"));
+    if (serial) CHECK(s.judged(1) == "child_terminated 1#1, start 1#2");
+    s.started(1);
+    CHECK(s.mind.busy() == serial);
+    s.started(0);
+    CHECK_FALSE(s.mind.busy());
+  }
 }
 
 TEST_CASE("a child restarted alone keeps its mailbox unless its spec drops it") {
@@ -586,7 +597,7 @@ class world {
   explicit world(std::uint32_t seed) : random_(seed), spec_(any_spec()), mind_(spec_) {
     const unsigned children = below(7);
     for (unsigned i = 0; i < children; ++i) {
-      const child_policy p = any_policy();
+      const child_spec p = any_policy();
       temporary_.push_back(p.restart == coppice::restart::temporary);
       mind_.add(p);
     }
@@ -629,8 +640,8 @@ class world {
     s.stuck_limit = milliseconds{1 + random_() % 1000};
     return s;
   }
-  child_policy any_policy() {
-    child_policy p;
+  child_spec any_policy() {
+    child_spec p;
     p.restart = static_cast<coppice::restart>(random_() % 3);
     const auto how = random_() % 4;
     p.shutdown = how == 0   ? brutal_kill
@@ -788,6 +799,7 @@ class world {
         if (a.about == report_context::shutdown) asked_ = true;
         if (a.about == report_context::start_error && !up_) asked_ = true;
         break;
+      case kind::answer: FAIL("nobody has called"); break;
       case kind::up:
         REQUIRE_FALSE(up_);
         up_ = true;

@@ -198,7 +198,7 @@ TEST_CASE("a child that crashes, and crashes again in stopping, is restarted for
     w.tell(a, crash("no paper"));
     const auto rows = w.rows(supervisor_of(a));
     REQUIRE(rows.size() == 1);
-    CHECK(rows[0].state == "running");
+    CHECK(rows[0].state == child_state::running);
     CHECK(rows[0].last_reason == "crashed: std::runtime_error: no paper (at /shop/a#1)");
   }
 }

@@ -221,11 +221,11 @@ struct reports : coppice::supervision_observer {
 };
 
 /// The supervisor of a child.
-inline coppice::supervisor::address supervisor_of(coppice::detail::cell* child) {
-  return coppice::detail_ref::make<coppice::supervisor::address>(child->parent());
+inline coppice::supervisor_ref supervisor_of(coppice::detail::cell* child) {
+  return coppice::detail_ref::make<coppice::supervisor_ref>(child->parent());
 }
 template <class... Es>
-coppice::supervisor::address supervisor_of(const coppice::ref<Es...>& child) {
+coppice::supervisor_ref supervisor_of(const coppice::ref<Es...>& child) {
   return supervisor_of(coppice::detail_ref::get(child));
 }
 
@@ -258,19 +258,16 @@ struct world {
     run.run_until_idle();
   }
   /// What a supervisor tells of its children.
-  std::vector<coppice::tree_node> rows(const coppice::supervisor::address& of) {
-    auto answered = run.ask(of, coppice::detail::list_children{}, 1ms);
-    std::vector<coppice::tree_node> all;
-    if (!answered) return all;
-    for (auto& row : answered->rows) all.push_back(std::move(row.node));
-    return all;
+  std::vector<coppice::child_info> rows(const coppice::supervisor_ref& of) {
+    auto answered = run.ask(of, coppice::which_children{}, 1ms);
+    return answered ? std::move(answered->children) : std::vector<coppice::child_info>{};
   }
   /// `a running#1, b stopped#2`.
-  std::string states(const coppice::supervisor::address& of) {
+  std::string states(const coppice::supervisor_ref& of) {
     std::string text;
     for (const auto& n : rows(of))
-      text += (text.empty() ? "" : ", ") + n.path.substr(n.path.rfind('/') + 1) + ' ' + n.state +
-              '#' + std::to_string(n.incarnation);
+      text += (text.empty() ? "" : ", ") + n.id + ' ' + std::string{coppice::name(n.state)} + '#' +
+              std::to_string(n.incarnation);
     return text;
   }
   std::string ended() const {
