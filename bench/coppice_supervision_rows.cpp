@@ -3,6 +3,8 @@
 
 #include "coppice_house.hpp"
 
+#include <coppice/supervision/calls.hpp>
+
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
@@ -137,6 +139,123 @@ void one_for_all() {
     samples.push_back(1e3 * all.crash_first(1, 1, group_children));
   report("one_for_all", percentile(samples, 50), "ms");
   all.check_restarts(group_restarts);
+}
+
+// ---- start, stop, million --------------------------------------------------------------------
+
+namespace {
+
+struct open_desk {
+  uint64_t number;
+  using reply = ref<crash>;
+};
+struct open_all {
+  uint64_t count;
+};
+
+class desk : public actor<crash> {
+ public:
+  explicit desk(open_desk arguments) : number_(arguments.number) {}
+
+  void on(const crash&) { throw std::runtime_error("desk " + std::to_string(number_)); }
+
+ private:
+  uint64_t number_;
+};
+
+/// Asks for so many children, for the next one when the one before has started.
+class opener : public actor<open_all> {
+ public:
+  opener(dynamic_ref<open_desk> desks, gate* finished)
+      : desks_(std::move(desks)), done_(finished) {}
+
+  task<> on(const open_all& event) {
+    for (uint64_t i = 0; i < event.count; ++i) {
+      auto asked = ask(desks_, open_desk{i}, 5s);
+      auto started = co_await asked;
+      started.value();
+    }
+    done_->open();
+  }
+
+ private:
+  dynamic_ref<open_desk> desks_;
+  gate* done_;
+};
+
+/// A supervisor of dynamic children, and beside it who asks for them.
+class dynamic_house {
+ public:
+  /// Seconds.
+  double start(uint64_t count) {
+    stopwatch watch;
+    all_.send(opener_, open_all{count});
+    done_.wait();
+    return watch.seconds();
+  }
+  double stop() {
+    stopwatch watch;
+    all_.ask(parent_, terminate_child{"desks"});
+    return watch.seconds();
+  }
+  double snapshot(uint64_t expected) {
+    stopwatch watch;
+    auto tree = all_.snapshot();
+    auto seconds = watch.seconds();
+    check(tree.children.at(0).children.size() == expected, "children are missing");
+    return seconds;
+  }
+  void check_nothing_lost() const { all_.check_nothing_lost(); }
+
+ private:
+  gate done_;
+  ref<open_all> opener_;
+  supervisor_ref parent_;
+  house all_{[this](children& bench) {
+    auto desks = bench.dynamic<desk, open_desk>("desks");
+    opener_ = bench.add<opener>("opener", desks, &done_);
+    parent_ = bench.self();
+  }};
+};
+
+double us_per_child(double seconds) {
+  return 1e6 * seconds / static_cast<double>(dynamic_children);
+}
+
+}  // namespace
+
+void start() {
+  dynamic_house all;
+  report("start", us_per_child(all.start(dynamic_children)), "us");
+  all.snapshot(dynamic_children);
+  all.check_nothing_lost();
+}
+
+void stop() {
+  dynamic_house all;
+  all.start(dynamic_children);
+  report("stop", us_per_child(all.stop()), "us");
+  all.snapshot(0);
+  all.check_nothing_lost();
+}
+
+void million() {
+  constexpr uint64_t count = 1'000'000;
+  constexpr double mebibyte = 1024.0 * 1024.0;
+  dynamic_house all;
+  auto before = resident_bytes();
+  auto start = all.start(count);
+  auto grown = resident_bytes() - before;
+  auto snapshot = all.snapshot(count);
+  auto peak = peak_resident_bytes() - before;
+  auto stop = all.stop();
+  report("million", start + snapshot + stop, "s");
+  report("million_start", start, "s");
+  report("million_snapshot", snapshot, "s");
+  report("million_stop", stop, "s");
+  report("million_rss", grown / mebibyte, "MiB");
+  report("million_peak_rss", peak / mebibyte, "MiB");
+  all.check_nothing_lost();
 }
 
 // ---- snapshot_beside_ping_pong ---------------------------------------------------------------
