@@ -5,6 +5,7 @@
 
 #include "coppice_guards.hpp"
 #include "coppice_house.hpp"
+#include "coppice_supervision_rows.hpp"
 
 #include <malloc.h>
 
@@ -257,6 +258,7 @@ int main(int argc, char** argv) {
   std::string_view name = argc == 2 ? argv[1] : "";
   if (name == "--list") {
     list_rows(rows);
+    list_rows(supervision_rows);
     return 0;
   }
   if (name == "--list-guards") {
@@ -264,6 +266,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   auto* found = find_row(rows, name);
+  if (found == nullptr) found = find_row(supervision_rows, name);
   if (found == nullptr) found = find_row(guards, name);
   if (found == nullptr) {
     std::fprintf(stderr, "usage: bench_coppice_rows ROW | --list | --list-guards\n");

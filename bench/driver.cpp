@@ -46,8 +46,10 @@ struct target {
 };
 
 constexpr target targets[] = {
-    {"ping_pong", 6.0, 5.0}, {"ask", 5.0, 5.0},       {"fan_in_4", 2.5, 1.2}, {"ring", 6.0, 5.0},
-    {"bytes", 2.7, 5.9},     {"restart_1", 4.0, 3.0}, {"idle_wake", 2.0, {}},
+    {"ping_pong", 6.0, 5.0},    {"ask", 5.0, 5.0},          {"fan_in_4", 2.5, 1.2},
+    {"ring", 6.0, 5.0},         {"bytes", 2.7, 5.9},        {"restart_1", 4.0, 3.0},
+    {"idle_wake", 2.0, {}},     {"start", 2.5, 8.0},        {"stop", 8.0, 40.0},
+    {"restart_1000", 3.0, 8.0}, {"one_for_all", 8.0, 25.0},
 };
 
 // Limits for our own figures that the driver itself knows of; the other guards bring theirs.
@@ -71,6 +73,7 @@ struct program {
   strings before_row;
   strings after_row;
   strings rows;
+  strings hung;  // rows that it did not end in time
 
   strings command(std::string_view row) const {
     auto words = before_row;
@@ -80,6 +83,9 @@ struct program {
   }
   bool has(std::string_view row) const {
     return std::find(rows.begin(), rows.end(), row) != rows.end();
+  }
+  bool has_hung(std::string_view row) const {
+    return std::find(hung.begin(), hung.end(), row) != hung.end();
   }
 };
 
@@ -198,7 +204,7 @@ class bench {
     if (!programs_[ours].has(row)) fail(ours, row, round, "the program does not know this row");
     for (int i = 0; i < contenders; ++i) {
       auto who = static_cast<contender>(i);
-      if (programs_[who].has(row))
+      if (programs_[who].has(row) && !programs_[who].has_hung(row))
         measure(who, programs_[who].command(row), row, round, row_figures_);
     }
   }
@@ -207,8 +213,22 @@ class bench {
                figures& into) {
     if (who == ours) std::cerr << " " << row << std::flush;
     auto result = run(command, options_.timeout);
+    // A peer that cannot do a row in time is a finding. Later rounds do not wait for it again.
+    if (result.hung && who != ours) {
+      programs_[who].hung.emplace_back(row);
+      std::cerr << " (" << remark(who, row) << ")" << std::flush;
+      return;
+    }
     if (result.failure.empty()) result.failure = into.add(who, result.output);
     if (!result.failure.empty()) fail(who, row, round, result.failure);
+  }
+
+  // What is to be said of a row that a peer did not end; empty if it did.
+  std::string remark(contender who, std::string_view row) const {
+    if (!programs_[who].has_hung(row)) return {};
+    std::ostringstream text;
+    text << titles[who] << ": no end within " << options_.timeout.count() << " s";
+    return text.str();
   }
 
   void fail(contender who, std::string_view row, int round, const std::string& why) {
@@ -341,10 +361,14 @@ void bench::print_tables() const {
       auto wanted = target_of(row.name);
       auto caf = row.ratio_to(row.caf()), erlang = row.ratio_to(row.median(otp));
       bool missed = below(caf, wanted.caf) || below(erlang, wanted.otp);
+      std::string remarks = missed ? "BELOW TARGET" : "";
+      for (auto who : {caf_stealing, caf_sharing, otp})
+        if (auto said = remark(who, row.name); !said.empty())
+          remarks += (remarks.empty() ? "" : "; ") + said;
       lines.push_back({row.name, row.unit, readable(row.median(ours)),
                        readable(row.median(caf_stealing)), readable(row.median(caf_sharing)),
                        readable(row.median(otp)), readable(caf), readable(wanted.caf),
-                       readable(erlang), readable(wanted.otp), missed ? "BELOW TARGET" : ""});
+                       readable(erlang), readable(wanted.otp), remarks});
     }
     print_table(lines);
   }

@@ -29,6 +29,7 @@ using strings = std::vector<std::string>;
 struct outcome {
   std::string output;
   std::string failure;
+  bool hung = false;  // and was killed at the deadline
 };
 
 [[noreturn]] inline void exec_child(const strings& command, int output) {
@@ -81,6 +82,7 @@ inline outcome run(const strings& command, std::chrono::seconds timeout) {
     if (std::chrono::steady_clock::now() >= deadline) {
       kill(pid, SIGKILL);
       waitpid(pid, &status, 0);
+      result.hung = true;
       result.failure = "no end within " + std::to_string(timeout.count()) + " s, killed";
       close(ends[0]);
       return result;

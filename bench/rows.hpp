@@ -26,6 +26,12 @@ inline constexpr std::uint64_t ring_actors = 100;
 inline constexpr std::uint64_t ring_hops = 1'000'000;
 inline constexpr std::uint64_t idle_children = 100'000;
 inline constexpr std::uint64_t restart_crashes = 100'000;
+inline constexpr std::uint64_t dynamic_children = 100'000;
+inline constexpr std::uint64_t restart_children = 1'000;
+inline constexpr std::uint64_t crashes_per_child = 100;
+inline constexpr std::uint64_t group_children = 10'000;
+inline constexpr std::uint64_t group_restarts = 11;
+inline constexpr std::uint64_t snapshot_children = 100'000;
 inline constexpr std::uint64_t wake_samples = 50;
 inline constexpr std::chrono::milliseconds wake_gap{40};
 

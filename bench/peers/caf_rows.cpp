@@ -327,6 +327,255 @@ void restart_1(caf::actor_system& system) {
   end(watcher);
 }
 
+// ---- restart_1000, one_for_all: supervisors of numbered children ----------------------------
+
+class numbered_worker : public event_based_actor {
+ public:
+  numbered_worker(actor_config& config, actor tester, uint64_t number)
+      : event_based_actor(config), tester_(std::move(tester)), number_(number) {}
+
+  behavior make_behavior() override {
+    set_exception_handler(record_exception);
+    send(tester_, actor{this}, number_);
+    return {[](crash_atom) { throw std::runtime_error("boom"); }};
+  }
+
+  void on_exit() override { tester_ = nullptr; }
+
+ private:
+  actor tester_;
+  uint64_t number_;
+};
+
+// Opens the gate when so many children have announced themselves, and crashes the first few, each
+// so many times.
+class drill : public event_based_actor {
+ public:
+  drill(actor_config& config, gate& finished, uint64_t expected)
+      : event_based_actor(config), done_(finished), awaited_(expected) {}
+
+  behavior make_behavior() override {
+    return {[this](uint64_t expected) { awaited_ = expected; },
+            [this](crash_atom, uint64_t first_few, uint64_t times, uint64_t expected) {
+              awaited_ = expected;
+              for (uint64_t i = 0; i < first_few; ++i) {
+                known_[i].crashes_left = times;
+                crash(known_[i]);
+              }
+            },
+            [this](const actor& child, uint64_t number) {
+              if (number >= known_.size()) known_.resize(number + 1);
+              known_[number].handle = child;
+              if (known_[number].crashes_left > 0) crash(known_[number]);
+              if (--awaited_ == 0) done_.open();
+            }};
+  }
+
+  void on_exit() override { known_.clear(); }
+
+ private:
+  struct target {
+    actor handle;
+    uint64_t crashes_left = 0;
+  };
+
+  static void crash(target& which) {
+    --which.crashes_left;
+    caf::anon_send(which.handle, crash_atom::value);
+  }
+
+  gate& done_;
+  uint64_t awaited_;
+  std::vector<target> known_;
+};
+
+enum class strategy { one_for_one, one_for_all };
+
+// Children in the order of their start. One for all: stops those that are left in reverse order,
+// the next one when the last is down, and starts all in order.
+class group_supervisor : public event_based_actor {
+ public:
+  group_supervisor(actor_config& config, strategy chosen, actor tester)
+      : event_based_actor(config), strategy_(chosen), tester_(std::move(tester)) {}
+
+  behavior make_behavior() override {
+    set_down_handler([this](const caf::down_msg& down) { child_is_down(down); });
+    return {[this](start_atom, uint64_t children) {
+              for (uint64_t i = 0; i < children; ++i) children_.push_back({child_id(i), {}, {}});
+              start_all();
+            },
+            [this](stop_atom) {
+              stopping_ = true;
+              stop_next();
+            }};
+  }
+
+  void on_exit() override { tester_ = nullptr; }
+
+ private:
+  struct child {
+    std::string id;
+    actor handle;
+    caf::error last_cause;
+  };
+
+  void start(uint64_t index) {
+    children_[index].handle = spawn<numbered_worker, caf::monitored>(tester_, index);
+    by_actor_.emplace(children_[index].handle.id(), index);
+  }
+
+  void start_all() {
+    for (uint64_t i = 0; i < children_.size(); ++i) start(i);
+    left_to_stop_ = children_.size();
+  }
+
+  void child_is_down(const caf::down_msg& down) {
+    auto found = by_actor_.find(down.source.id());
+    if (found == by_actor_.end()) return;
+    auto index = found->second;
+    by_actor_.erase(found);
+    children_[index].handle = nullptr;
+    if (stopping_) return stop_next();
+    children_[index].last_cause = down.reason;
+    if (strategy_ == strategy::one_for_one) return start(index);
+    stopping_ = restarting_ = true;
+    stop_next();
+  }
+
+  void stop_next() {
+    while (left_to_stop_ > 0) {
+      const auto& next = children_[--left_to_stop_].handle;
+      if (next) return send_exit(next, caf::exit_reason::user_shutdown);
+    }
+    if (!restarting_) return quit();
+    stopping_ = restarting_ = false;
+    start_all();
+  }
+
+  strategy strategy_;
+  actor tester_;
+  std::vector<child> children_;
+  std::unordered_map<caf::actor_id, uint64_t> by_actor_;
+  uint64_t left_to_stop_ = 0;
+  bool stopping_ = false;
+  bool restarting_ = false;
+};
+
+void restart_1000(caf::actor_system& system) {
+  constexpr auto crashes = restart_children * crashes_per_child;
+  gate done;
+  auto tester = system.spawn<drill>(std::ref(done), restart_children);
+  auto parent = system.spawn<group_supervisor>(strategy::one_for_one, tester);
+  caf::anon_send(parent, start_atom::value, restart_children);
+  done.wait();
+  stopwatch watch;
+  caf::anon_send(tester, crash_atom::value, restart_children, crashes_per_child, crashes);
+  done.wait();
+  report("restart_1000", static_cast<double>(crashes) / watch.seconds(), "restarts/s");
+  caf::anon_send(parent, stop_atom::value);
+  end(tester);
+}
+
+void one_for_all(caf::actor_system& system) {
+  gate done;
+  auto tester = system.spawn<drill>(std::ref(done), group_children);
+  auto parent = system.spawn<group_supervisor>(strategy::one_for_all, tester);
+  caf::anon_send(parent, start_atom::value, group_children);
+  done.wait();
+  std::vector<double> samples;
+  for (uint64_t i = 0; i < group_restarts; ++i) {
+    stopwatch watch;
+    caf::anon_send(tester, crash_atom::value, uint64_t{1}, uint64_t{1}, group_children);
+    done.wait();
+    samples.push_back(1e3 * watch.seconds());
+  }
+  report("one_for_all", percentile(samples, 50), "ms");
+  caf::anon_send(parent, stop_atom::value);
+  end(tester);
+}
+
+// ---- start, stop: a supervisor of dynamic children -------------------------------------------
+
+// Keeps of each child what its restart would need.
+class dynamic_supervisor : public event_based_actor {
+ public:
+  dynamic_supervisor(actor_config& config, actor tester, gate& finished)
+      : event_based_actor(config), tester_(std::move(tester)), done_(finished) {}
+
+  behavior make_behavior() override {
+    set_down_handler([this](const caf::down_msg& down) {
+      auto found = children_.find(down.source.id());
+      if (found == children_.end()) return;
+      auto number = found->second.number;
+      children_.erase(found);
+      if (!stopping_) start(number);
+      else if (children_.empty()) all_are_down();
+    });
+    return {[this](start_atom, uint64_t first, uint64_t count) {
+              for (auto i = first; i < first + count; ++i) start(i);
+            },
+            [this](stop_atom) {
+              stopping_ = true;
+              for (auto& [key, each] : children_)
+                send_exit(each.handle, caf::exit_reason::user_shutdown);
+            }};
+  }
+
+  void on_exit() override { tester_ = nullptr; }
+
+ private:
+  struct child {
+    actor handle;
+    uint64_t number;
+  };
+
+  void start(uint64_t number) {
+    auto handle = spawn<numbered_worker, caf::monitored>(tester_, number);
+    auto key = handle.id();
+    children_.emplace(key, child{std::move(handle), number});
+  }
+
+  void all_are_down() {
+    done_.open();
+    quit();
+  }
+
+  actor tester_;
+  gate& done_;
+  std::unordered_map<caf::actor_id, child> children_;
+  bool stopping_ = false;
+};
+
+void start(caf::actor_system& system) {
+  gate done;
+  auto tester = system.spawn<drill>(std::ref(done), dynamic_children);
+  auto parent = system.spawn<dynamic_supervisor>(tester, std::ref(done));
+  stopwatch watch;
+  caf::anon_send(parent, start_atom::value, uint64_t{0}, dynamic_children);
+  done.wait();
+  report("start", 1e6 * watch.seconds() / static_cast<double>(dynamic_children), "us");
+  std::_Exit(0);  // as in `bytes`
+}
+
+void stop(caf::actor_system& system) {
+  constexpr uint64_t batch = 1000;  // as in `bytes`
+  static_assert(dynamic_children % batch == 0);
+  gate done;
+  auto tester = system.spawn<drill>(std::ref(done), batch);
+  auto parent = system.spawn<dynamic_supervisor>(tester, std::ref(done));
+  for (uint64_t first = 0; first < dynamic_children; first += batch) {
+    caf::anon_send(tester, batch);
+    caf::anon_send(parent, start_atom::value, first, batch);
+    done.wait();
+  }
+  end(tester);  // with the last handles besides the supervisor's
+  caf::scoped_actor(system)->wait_for(tester);
+  stopwatch watch;
+  caf::anon_send(parent, stop_atom::value);
+  done.wait();
+  report("stop", 1e6 * watch.seconds() / static_cast<double>(dynamic_children), "us");
+}
+
 // ---- idle_wake -----------------------------------------------------------------------------
 
 class sleeper : public event_based_actor {
@@ -365,8 +614,16 @@ void idle_wake(caf::actor_system& system) {
 }
 
 constexpr row<caf::actor_system&> rows[] = {
-    {"ping_pong", ping_pong}, {"ask", ask},     {"fan_in_4", fan_in_4},
-    {"ring", ring},           {"bytes", bytes}, {"restart_1", restart_1},
+    {"ping_pong", ping_pong},
+    {"ask", ask},
+    {"fan_in_4", fan_in_4},
+    {"ring", ring},
+    {"bytes", bytes},
+    {"restart_1", restart_1},
+    {"start", start},
+    {"stop", stop},
+    {"restart_1000", restart_1000},
+    {"one_for_all", one_for_all},
     {"idle_wake", idle_wake},
 };
 

@@ -7,7 +7,8 @@
 -behaviour(supervisor).
 
 -export([main/0]).
--export([init/1, start_worker/1, handle_call/3, handle_cast/2]).
+-export([init/1, start_worker/1, start_worker/2, start_dynamic/0]).
+-export([handle_call/3, handle_cast/2]).
 
 rows() ->
     [{"ping_pong", fun ping_pong/0},
@@ -15,7 +16,11 @@ rows() ->
      {"fan_in_4", fun fan_in_4/0},
      {"ring", fun ring/0},
      {"bytes", fun bytes/0},
-     {"restart_1", fun restart_1/0}].
+     {"restart_1", fun restart_1/0},
+     {"start", fun start/0},
+     {"stop", fun stop/0},
+     {"restart_1000", fun restart_1000/0},
+     {"one_for_all", fun one_for_all/0}].
 
 main() ->
     %% Crash reports would be measured instead of restarts.
@@ -50,6 +55,8 @@ usage() ->
 report(Name, Value, Unit) -> io:format("~s ~.2f ~s~n", [Name, float(Value), Unit]).
 
 now_us() -> erlang:monotonic_time(microsecond).
+
+us_per_one(Count, Since) -> (now_us() - Since) / Count.
 
 per_second(Count, Since) -> Count * 1.0e6 / (now_us() - Since).
 
@@ -166,16 +173,114 @@ crash_children(Left) ->
     receive {ready, Pid} -> gen_server:cast(Pid, crash) end,
     crash_children(Left - 1).
 
+%% ---- start, stop
+
+start() ->
+    Count = 100000,
+    {_, Dynamic} = start_dynamic_supervisor(),
+    Start = now_us(),
+    start_dynamic_children(Dynamic, Count),
+    report("start", us_per_one(Count, Start), "us").
+
+stop() ->
+    Count = 100000,
+    {Parent, Dynamic} = start_dynamic_supervisor(),
+    start_dynamic_children(Dynamic, Count),
+    Start = now_us(),
+    ok = supervisor:terminate_child(Parent, dynamic),
+    report("stop", us_per_one(Count, Start), "us").
+
+start_dynamic_supervisor() ->
+    {ok, Parent} = supervisor:start_link(?MODULE, parent_of_dynamic),
+    [{dynamic, Dynamic, supervisor, _}] = supervisor:which_children(Parent),
+    {Parent, Dynamic}.
+
+start_dynamic_children(_, 0) -> ok;
+start_dynamic_children(Dynamic, Left) ->
+    {ok, _} = supervisor:start_child(Dynamic, [Left]),
+    start_dynamic_children(Dynamic, Left - 1).
+
+%% ---- restart_1000
+
+%% Beside it what is left when the history grows.
+restart_1000() ->
+    Rates = [restarts_per_second(5) || _ <- lists:seq(1, 11)],
+    report("restart_1000", lists:nth(6, lists:sort(Rates)), "restarts/s"),
+    report("restart_1000_sustained", restarts_per_second(100), "restarts/s").
+
+%% In a fresh supervisor.
+restarts_per_second(CrashesEach) ->
+    Count = 1000,
+    {Supervisor, Children} = start_numbered_children(one_for_one, Count),
+    Left = counters:new(Count, []),
+    [counters:put(Left, Number, CrashesEach - 1) || Number <- lists:seq(1, Count)],
+    Start = now_us(),
+    [gen_server:cast(Pid, crash) || Pid <- Children],
+    crash_numbered_children(Count * CrashesEach, Left),
+    Rate = per_second(Count * CrashesEach, Start),
+    gen_server:stop(Supervisor),
+    Rate.
+
+crash_numbered_children(0, _) -> ok;
+crash_numbered_children(Expected, Left) ->
+    receive
+        {ready, Pid, Number} ->
+            case counters:get(Left, Number) of
+                0 -> ok;
+                _ -> counters:sub(Left, Number, 1), gen_server:cast(Pid, crash)
+            end
+    end,
+    crash_numbered_children(Expected - 1, Left).
+
+%% The children in their order.
+start_numbered_children(Strategy, Count) ->
+    {ok, Supervisor} = supervisor:start_link(?MODULE, {numbered, Strategy, Count, self()}),
+    {Supervisor, ready_children(Count)}.
+
+ready_children(Count) ->
+    [receive {ready, Pid, Number} -> Pid end || Number <- lists:seq(1, Count)].
+
+%% ---- one_for_all
+
+one_for_all() ->
+    Count = 10000,
+    {_, [First | _]} = start_numbered_children(one_for_all, Count),
+    report("one_for_all", lists:nth(6, lists:sort(restart_all(11, First, Count))), "ms").
+
+restart_all(0, _, _) -> [];
+restart_all(Left, First, Count) ->
+    Start = now_us(),
+    gen_server:cast(First, crash),
+    [Next | _] = ready_children(Count),
+    Taken = (now_us() - Start) / 1000,
+    [Taken | restart_all(Left - 1, Next, Count)].
+
 %% ---- callbacks: supervisor, worker and echo
 
 init({children, Numbers, Tester}) ->
     {ok, {#{strategy => one_for_one, intensity => 1000000000, period => 1},
           [child_spec(Number, Tester) || Number <- Numbers]}};
+init({numbered, Strategy, Count, Tester}) ->
+    {ok, {#{strategy => Strategy, intensity => 1000000000, period => 1},
+          [#{id => child_id(Number), start => {?MODULE, start_worker, [Tester, Number]}}
+           || Number <- lists:seq(1, Count)]}};
+init(parent_of_dynamic) ->
+    {ok, {#{},
+          [#{id => dynamic, start => {?MODULE, start_dynamic, []}, type => supervisor}]}};
+init(dynamic) ->
+    {ok, {#{strategy => simple_one_for_one},
+          [#{id => child, start => {?MODULE, start_worker, [none]}, restart => permanent}]}};
 init({worker, none}) -> {ok, none};
 init({worker, Tester}) -> Tester ! {ready, self()}, {ok, none};
+init({worker, none, Number}) -> {ok, Number};
+init({worker, Tester, Number}) -> Tester ! {ready, self(), Number}, {ok, Number};
 init(echo) -> {ok, none}.
 
 start_worker(Tester) -> gen_server:start_link(?MODULE, {worker, Tester}, []).
+
+start_worker(Tester, Number) -> gen_server:start_link(?MODULE, {worker, Tester, Number}, []).
+
+start_dynamic() -> supervisor:start_link(?MODULE, dynamic).
 
 handle_call(Number, _, State) -> {reply, Number, State}.
 
