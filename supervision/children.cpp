@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <coppice/supervision/children.hpp>
 
-#include <algorithm>
+#include <charconv>
 #include <utility>
 
 namespace coppice {
@@ -12,10 +12,21 @@ namespace detail {
 
 // ---- addresses --------------------------------------------------------------------------------
 
+std::uint64_t number_in(std::string_view id) noexcept {
+  std::uint64_t number = 0;
+  const char* last = id.data() + id.size();
+  const auto read = std::from_chars(id.data(), last, number);
+  return read.ec == std::errc{} && read.ptr == last ? number : 0;
+}
+
+std::uint32_t address_book::hash(std::string_view id) const noexcept {
+  return dynamic ? static_cast<std::uint32_t>(number_in(id)) : id_index::hash_of(id);
+}
+
 void address_book::put(std::uint32_t index, entry e) {
   if (index >= cells.size()) cells.resize(index + 1);
   cells[index] = std::move(e.cell);
-  ids.insert(index, cells[index]->id());
+  ids.insert(index, hash(cells[index]->id()));
   if (e.below) below[index] = std::move(e.below);
 }
 
@@ -55,7 +66,7 @@ void end_entry(const address_book::entry& e, const exit_reason& why) {
 
 void address_book::end(std::uint32_t index, const exit_reason& why) {
   if (!at(index)) return;
-  ids.erase(index, cells[index]->id());
+  ids.erase(index, hash(cells[index]->id()));
   const auto books = below.extract(index);
   end_entry({std::exchange(cells[index], {}), books.empty() ? nullptr : books.mapped()}, why);
 }

@@ -198,10 +198,9 @@ void decision::kill(time now, actions& out) {
   stop_all(now, out);
 }
 
-bool decision::go_on(time now, actions& out) {
-  if (taken_ == ready_.size()) return false;
+void decision::go_on(time now, actions& out) {
+  if (!std::exchange(resting_, false)) return;
   advance(now, out);
-  return true;
 }
 
 // ---- calls ----------------------------------------------------------------------------------
@@ -562,10 +561,10 @@ void decision::is_down(child_index child, const exit_reason& reason, actions& ou
     answer_all(r, false, {.what = action::kind::answer, .child = child}, out);
   }
   finish_step(r);
-  if (!up()) return;
-  if (spec.restart == restart::temporary || spec_.strategy == strategy::simple_one_for_one)
+  if (spec_.strategy == strategy::simple_one_for_one ||
+      (up() && spec.restart == restart::temporary))
     remove(child, reason, out);
-  else if (by_call) hold(child, out);
+  else if (up() && by_call) hold(child, out);
 }
 
 void decision::verdict_on(child_index child, const exit_reason& reason, time now, actions& out) {
@@ -652,6 +651,7 @@ void decision::drop_plan() {
   plan_.clear();
   ready_.clear();
   taken_ = 0;
+  resting_ = false;
 }
 
 /// Stops the other children of the group in reverse order, then starts all of it in order, also
@@ -720,7 +720,12 @@ bool decision::take(plan::step_id step, actions& out) {
 /// Takes the steps that are ready; what does not fit into this batch is left to `go_on`.
 void decision::advance(time now, actions& out) {
   while (taken_ < ready_.size()) {
-    if (out.size() >= batch) return;
+    if (resting_) return;
+    if (out.size() >= batch) {
+      resting_ = true;
+      out.push_back({.what = action::kind::rest});
+      return;
+    }
     const plan::step_id step = ready_[taken_++];
     if (take(step, out)) plan_.done(step, ready_);
   }

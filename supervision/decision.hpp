@@ -64,6 +64,7 @@ struct action {
     arm,          ///< set `child`'s deadline `which` to `after` from now
     cancel,       ///< forget `child`'s deadline; it may not be delivered any more
     retry_later,  ///< post `retry(child, incarnation)` to the tail of the shell's own mailbox
+    rest,         ///< let others run, then call `go_on`
     report,       ///< a supervisor report `about` `child`, with `reason`
     answer,       ///< `call` is over: `code`, and `reason` if that is `failed`; see `running`
     up,           ///< all children have started: so has the supervisor
@@ -166,8 +167,8 @@ class decision {
   void stop(exit_reason reason, time now, actions& out);
   /// The supervisor itself is killed: kill all children at once, then exit with `killed`.
   void kill(time now, actions& out);
-  /// Goes on with a plan whose steps did not fit into one batch of actions. False: there is none.
-  bool go_on(time now, actions& out);
+  /// Goes on after a `rest`.
+  void go_on(time now, actions& out);
 
   // ---- calls: each is answered once, by an action. `call` may be none ------------------------
   /// Starts a child that has just been added.
@@ -210,8 +211,9 @@ class decision {
  private:
   static constexpr std::uint32_t none = 0xffff'ffff;
   static constexpr std::int64_t never = -1;
-  /// Actions of one batch of a plan: bounds what a supervisor of a million children has in hand.
-  static constexpr std::size_t batch = 4'096;
+  /// Actions of one batch of a plan. Those who are told run before the next batch: it bounds what
+  /// a supervisor of a million children has in hand, and a worker's ring has room for them.
+  static constexpr std::size_t batch = 256;
 
   enum class started_by : std::uint8_t { itself, start_call, restart_call };
 
@@ -317,6 +319,7 @@ class decision {
   bool brutal_ = false;  ///< the supervisor is being killed
   bool told_ = false;  ///< by its parent to stop
   bool noting_ = false;
+  bool resting_ = false;  ///< a batch is full, and `go_on` is on its way
   action end_{action::kind::exit};  ///< what follows when all children are down
   plan plan_;
   std::vector<plan::step_id> ready_;

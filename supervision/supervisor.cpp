@@ -68,6 +68,7 @@ supervisor::supervisor(detail::supervisor_place where, builder build)
       build_(std::move(build)),
       dynamic_(std::move(where.dynamic)),
       root_(where.root) {
+  book_->dynamic = dynamic_ != nullptr;
   cell_->trap_exits(true);  // signals from strangers do not end a supervisor
   alarm_.owner = this;
   alarm_.resume = [](detail::waiting& w) { static_cast<alarm&>(w).owner->deadlines_passed(); };
@@ -192,8 +193,11 @@ void supervisor::killed() {
 }
 
 void supervisor::child_report(detail::control_node& r) {
-  if (!mind_ || !r.from || book_->at(r.index) != r.from.get()) return;
+  if (!mind_) return;
+  const bool own = r.report == detail::report_kind::go_on;
+  if (!own && book_->at(r.index) != r.from.get()) return;
   switch (r.report) {
+    case detail::report_kind::go_on: mind_->go_on(now(), actions_); break;
     case detail::report_kind::started:
       mind_->started(r.index, r.incarnation, now(), actions_);
       break;
@@ -224,24 +228,22 @@ void supervisor::on(const detail::child_ended& e) {
 /// destroy this object, so nothing of it is touched afterwards.
 void supervisor::apply() {
   gate* open = nullptr;
-  do {
-    tell_changes();
-    for (std::size_t i = 0; i < actions_.size(); ++i) {
-      action& a = actions_[i];
-      switch (a.what) {
-        case action::kind::fail_start:
-          failed_start_ = exit_reason{exit_reason::kind::start_failed, a.reason.why()};
-          [[fallthrough]];
-        case action::kind::up: open = std::exchange(open_when_up_, nullptr); break;
-        case action::kind::exit:
-          if (open_when_down_) open = std::exchange(open_when_down_, nullptr);
-          else cell_->request_stop(std::move(a.reason));
-          break;
-        default: carry_out(a); break;
-      }
+  tell_changes();
+  for (std::size_t i = 0; i < actions_.size(); ++i) {
+    action& a = actions_[i];
+    switch (a.what) {
+      case action::kind::fail_start:
+        failed_start_ = exit_reason{exit_reason::kind::start_failed, a.reason.why()};
+        [[fallthrough]];
+      case action::kind::up: open = std::exchange(open_when_up_, nullptr); break;
+      case action::kind::exit:
+        if (open_when_down_) open = std::exchange(open_when_down_, nullptr);
+        else cell_->request_stop(std::move(a.reason));
+        break;
+      default: carry_out(a); break;
     }
-    actions_.clear();
-  } while (mind_->go_on(now(), actions_));
+  }
+  actions_.clear();
   cell_->listen(!mind_->busy()         ? detail::listening::to_all
                 : mind_->spec().serial ? detail::listening::to_none
                                        : detail::listening::to_interleaved);
@@ -274,6 +276,13 @@ void supervisor::carry_out(action& a) {
       auto* n = new detail::notice_node<detail::retry_restart>({a.child, a.incarnation},
                                                                cell_->incarnation());
       if (cell_->push(n) != detail::lane::outcome::put) detail::destroy(n);
+      break;
+    }
+    case action::kind::rest: {
+      auto* n = new detail::control_node{detail::control::report};
+      n->report = detail::report_kind::go_on;
+      if (!cell_->push_system(n)) detail::destroy(n);
+      cell_->yield();
       break;
     }
     case action::kind::report: report(a); break;

@@ -17,14 +17,6 @@ constexpr std::size_t rows_a_slice = 256;
 /// Lists that are being written at the same time.
 constexpr std::size_t most_listings = 64;
 
-/// The number of a dynamic child, or zero.
-std::uint64_t number_in(std::string_view id) {
-  std::uint64_t number = 0;
-  const char* last = id.data() + id.size();
-  const auto read = std::from_chars(id.data(), last, number);
-  return read.ec == std::errc{} && read.ptr == last ? number : 0;
-}
-
 std::string name_of(std::string_view id, const ref<>& child) {
   return child ? child.path() : std::string{id};
 }
@@ -67,7 +59,7 @@ bool supervisor::was_ours(std::string_view id, const ref<>& child) const {
   if (!dynamic_) return false;
   if (const detail::cell* x = detail_ref::get(child))
     return x->parent() == cell_ && x->state() == detail::cell_state::ended;
-  const std::uint64_t number = number_in(id);
+  const std::uint64_t number = detail::number_in(id);
   return number > 0 && number <= book_->numbered;
 }
 

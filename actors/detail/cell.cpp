@@ -33,6 +33,7 @@ cell::cell(core& home, const actor_type& type, const factory_type& made_by,
       suspended_(false),
       ignores_(false),
       reports_in_order_(false),
+      yields_(false),
       closing_(false) {}
 
 cell::~cell() {
@@ -180,7 +181,10 @@ bool cell::run(std::uint32_t budget, std::uint32_t& handled) {
       handle_system();
       ++handled;
       if (state() == cell_state::ended) return leave();
-      continue;
+      if (!yields_) continue;
+      yields_ = false;
+      mark(nullptr);
+      return true;
     }
     if (handled >= budget) {
       mark(nullptr);

@@ -102,7 +102,13 @@ enum class control : std::uint8_t {
   report,   ///< to a parent: what became of a child
 };
 
-enum class report_kind : std::uint8_t { started, ignored, start_failed, ended };
+enum class report_kind : std::uint8_t {
+  started,
+  ignored,
+  start_failed,
+  ended,
+  go_on,  ///< from a supervisor to itself: it had more to do than others can wait for
+};
 
 /// Tells a parent that wants to know it where in its mailbox a child's end lies.
 struct child_ended {
@@ -256,6 +262,8 @@ class cell {
   /// While it starts: it declines to run, which is no failure.
   void ignore() noexcept { ignores_ = true; }
   void listen(listening to) noexcept { listening_ = to; }
+  /// Others run before this cell does anything else.
+  void yield() noexcept { yields_ = true; }
   void expect(waiting& w, tick until);
   /// What `w` waits for is there.
   void complete(waiting& w);
@@ -381,6 +389,7 @@ class cell {
   bool suspended_ : 1;  ///< from outside; events wait until `resume`
   bool ignores_ : 1;  ///< its start ends with that it does not run
   bool reports_in_order_ : 1;
+  bool yields_ : 1;
   bool closing_ : 1;  ///< `stopping` runs, or has run
 };
 

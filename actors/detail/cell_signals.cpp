@@ -41,7 +41,9 @@ void cell::on_control(control_node& c) {
       break;
     case control::stop:
       if (c.flag) ends_with_incarnation_ = true;
-      if (s == cell_state::running) {
+      if (s == cell_state::running && !turns_ && !type_->stopping) {
+        finish(std::move(c.reason));
+      } else if (s == cell_state::running) {
         stop_now(std::move(c.reason), c.at);
         stop_if_idle();
       } else if (s == cell_state::starting) {

@@ -11,33 +11,39 @@ namespace coppice::detail {
 /// Finds children by id: an open-addressed table of indices and hashes, 11 to 26 bytes a child,
 /// that asks its owner for an id only to confirm a hash. The ids lie in the children, all over
 /// the memory: a table that had to look at them to grow spent most of its time on that.
+///
+/// The owner chooses the hash: for ids that are numbers given in turn, the number itself keeps
+/// neighbours together.
 class id_index {
  public:
   static constexpr std::uint32_t none = 0xffff'ffff;
 
-  /// `IdOf`: index -> std::string_view.
-  template <class IdOf>
-  std::uint32_t find(std::string_view id, const IdOf& id_of) const {
+  static std::uint32_t hash_of(std::string_view id) {
+    return static_cast<std::uint32_t>(std::hash<std::string_view>{}(id));
+  }
+
+  /// `IsIt`: whether the child of that index has the id.
+  template <class IsIt>
+  std::uint32_t find(std::uint32_t hash, const IsIt& is_it) const {
     if (slots_.empty()) return none;
-    const std::uint32_t hash = hash_of(id);
     for (std::size_t i = start(hash);; i = next(i)) {
       const slot& s = slots_[i];
       if (s.index == none) return none;
-      if (s.hash == hash && s.index != erased && id_of(s.index) == id) return s.index;
+      if (s.hash == hash && s.index != erased && is_it(s.index)) return s.index;
     }
   }
 
   /// The id must not be there yet.
-  void insert(std::uint32_t index, std::string_view id) {
+  void insert(std::uint32_t index, std::uint32_t hash) {
     if ((used_ + 1) * 8 > slots_.size() * 6) grow();
-    put({hash_of(id), index});
+    put({hash, index});
     ++used_;
     ++size_;
   }
 
-  void erase(std::uint32_t index, std::string_view id) {
+  void erase(std::uint32_t index, std::uint32_t hash) {
     if (slots_.empty()) return;
-    for (std::size_t i = start(hash_of(id)); slots_[i].index != none; i = next(i)) {
+    for (std::size_t i = start(hash); slots_[i].index != none; i = next(i)) {
       if (slots_[i].index != index) continue;
       slots_[i].index = erased;
       --size_;
@@ -53,9 +59,6 @@ class id_index {
     std::uint32_t index = none;
   };
 
-  static std::uint32_t hash_of(std::string_view id) {
-    return static_cast<std::uint32_t>(std::hash<std::string_view>{}(id));
-  }
   std::size_t start(std::uint32_t hash) const { return hash & (slots_.size() - 1); }
   std::size_t next(std::size_t i) const { return (i + 1) & (slots_.size() - 1); }
 

@@ -49,6 +49,9 @@ struct supervision_scope {
   std::vector<std::weak_ptr<feed_queue>> feeds;
 };
 
+/// The number that an id is; zero: it is none.
+std::uint64_t number_in(std::string_view id) noexcept;
+
 /// The addresses of a supervisor's children. Outlives the supervisor's incarnations, so that a
 /// restarted one finds them again.
 struct address_book {
@@ -58,8 +61,9 @@ struct address_book {
     shared below;  ///< of a supervisor
   };
 
+  std::uint32_t hash(std::string_view id) const noexcept;
   std::uint32_t find(std::string_view id) const {
-    return ids.find(id, [this](std::uint32_t i) { return cells[i]->id(); });
+    return ids.find(hash(id), [&](std::uint32_t i) { return cells[i]->id() == id; });
   }
   cell* at(std::uint32_t index) const {
     return index < cells.size() ? cells[index].get() : nullptr;
@@ -81,7 +85,8 @@ struct address_book {
   std::unordered_map<std::uint32_t, shared> below;  ///< of those that are supervisors
   id_index ids;
   std::unordered_map<std::string, entry> formers;
-  std::uint64_t numbered = 0;  ///< the last number that was given to a dynamic child
+  bool dynamic = false;        ///< its ids are numbers, given in turn
+  std::uint64_t numbered = 0;  ///< the last one
 };
 
 /// A failed restart is tried again when what waits in the supervisor's mailbox has been handled.

@@ -47,6 +47,7 @@ std::string in_words(const action& a) {
              (a.code != errc{} ? std::string{name(a.code)}
               : a.running      ? "running"
                                : "done");
+    case kind::rest: return "rest";
     case kind::up: return "up";
     case kind::fail_start: return "fail_start";
     case kind::exit: return "exit " + std::string{name(a.reason.what())};
@@ -800,6 +801,7 @@ class world {
         if (a.about == report_context::start_error && !up_) asked_ = true;
         break;
       case kind::answer: FAIL("nobody has called"); break;
+      case kind::rest: FAIL("there are not so many children"); break;
       case kind::up:
         REQUIRE_FALSE(up_);
         up_ = true;
