@@ -26,10 +26,12 @@ inline void check(bool holds, const char* sentence) {
   if (!holds) throw std::runtime_error(sentence);
 }
 
-/// What a node does with reports: so many a second become text, the others are counted.
+/// What a node does with reports: so many a second become text, the others are counted; of starts
+/// it makes nothing unless it logs at the level `debug`.
 class report_keeper : public supervision_observer {
  public:
   void on_report(const supervisor_report& report) noexcept override {
+    if (report.about == report_context::progress) return;
     auto now = std::chrono::steady_clock::now();
     std::lock_guard guard(mutex_);
     if (now - window_ >= 1s) {
