@@ -78,9 +78,7 @@ void cell::start(bool drop_mailbox, std::uint32_t index) noexcept {
 }
 
 void cell::stop(exit_reason why, tick until) noexcept {
-  auto* c = new control_node{control::stop};
-  c->reason = std::move(why);
-  c->at = until;
+  auto* c = new stop_node{std::move(why), until};
   raise_stop_token();
   if (!push_system(c)) destroy(c);
 }
@@ -332,20 +330,21 @@ void cell::dispatch(node* x) {
     return;
   }
   in_hand_ = nullptr;
-  if (outcome != took::kept) {
-    if (outcome == took::unknown) {
-      if (x->type->kind == node_kind::request) {
-        answer_failed(static_cast<request*>(x), errc::unknown_event,
-                      make_cause("the actor does not accept this event", path()));
-        x = nullptr;
-      } else {
-        home().dead(dead_letter_reason::unknown_event, x->type->event, this);
-      }
-    }
-    if (x) destroy(x);
-  }
+  if (outcome == took::done) destroy(x);
+  else if (outcome == took::unknown) not_accepted(x);
   if (stop_wanted_) [[unlikely]]
     stop_if_idle();
+}
+
+// Not in `dispatch`: its many temporaries would make every event, and every unwinding, dearer.
+void cell::not_accepted(node* x) noexcept {
+  if (x->type->kind == node_kind::request) {
+    answer_failed(static_cast<request*>(x), errc::unknown_event,
+                  make_cause("the actor does not accept this event", path()));
+  } else {
+    home().dead(dead_letter_reason::unknown_event, x->type->event, this);
+    destroy(x);
+  }
 }
 
 request* cell::detach_in_hand() noexcept {

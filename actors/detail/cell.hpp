@@ -7,6 +7,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <coppice/actors/detail/envelope.hpp>
 #include <coppice/actors/exit_reason.hpp>
@@ -118,7 +119,20 @@ struct control_node : node {
   std::uint32_t incarnation = 0;
   cell_ptr from;
   exit_reason reason;
-  tick at = 0;
+};
+static_assert(sizeof(control_node) <= block_step, "a restart takes three of them");
+
+/// `control::stop`, the only one with a deadline.
+struct stop_node : control_node {
+  stop_node(exit_reason why, tick deadline) noexcept
+      : control_node{control::stop}, until(deadline) {
+    type = &type_record;
+    reason = std::move(why);
+  }
+  static void discard(node* x) noexcept { delete static_cast<stop_node*>(x); }
+  static constexpr node_type type_record{&discard, nullptr, node_kind::control};
+
+  tick until;
 };
 
 enum class turn_kind : std::uint8_t { event, started, stopping };
@@ -291,6 +305,7 @@ class cell {
   void append(node* first) noexcept;
   void dispatch(node* x);
   bool not_for_us(node* x) noexcept;
+  void not_accepted(node* x) noexcept;
 
   void make_incarnation(bool fresh_mailbox);
   void start_completed();

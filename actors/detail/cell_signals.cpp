@@ -40,7 +40,7 @@ void cell::on_control(control_node& c) {
       break;
     case control::stop:
       if (s == cell_state::running) {
-        stop_now(std::move(c.reason), c.at);
+        stop_now(std::move(c.reason), static_cast<stop_node&>(c).until);
         stop_if_idle();
       } else if (s == cell_state::starting) {
         die(std::move(c.reason));
