@@ -112,6 +112,9 @@ class scheduler::worker final : public caf::execution_unit {
  private:
   void run() {
     while (caf::resumable* job = next()) {
+      // Only now: mostly the next job is the one that waited, and nobody need be woken for it.
+      if (queue.ring_empty()) passed_over_ = 0;
+      else if (++passed_over_ > 1) owner_.wake_one();
       epoch.store(epoch.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
       for (;;) {
         this_worker.job_owns_itself = false;
@@ -133,8 +136,6 @@ class scheduler::worker final : public caf::execution_unit {
         break;
       }
       epoch.store(epoch.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-      if (queue.ring_empty()) passed_over_ = 0;
-      else if (++passed_over_ > 1) owner_.wake_one();
     }
     while (caf::resumable* job = queue.take_next()) owner_.inject(job);
     while (caf::resumable* job = queue.pop()) owner_.inject(job);
@@ -216,7 +217,7 @@ class scheduler::worker final : public caf::execution_unit {
   std::size_t id_;
   std::thread thread_;
   std::uint32_t streak_ = 0;
-  std::uint32_t passed_over_ = 0;  ///< jobs run while others waited in the ring
+  std::uint32_t passed_over_ = 0;  ///< jobs chosen while others waited in the ring
   std::uint32_t since_injected_ = 0;  ///< events handled
 };
 

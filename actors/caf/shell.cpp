@@ -112,7 +112,7 @@ void cell::schedule() noexcept {
   if (own_thread_) home_->run_on_own_thread(*this);
   else if (this_worker.unit && this_worker.home == home_) [[likely]]
     this_worker.unit->exec_later(&self);
-  else self.home_system().scheduler().enqueue(&self);
+  else home_->scheduler->enqueue(&self);
 }
 
 void cell::cleanup_foreign(const exit_reason& why) noexcept { shell::of(*this).clean_up(why); }

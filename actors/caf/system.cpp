@@ -38,6 +38,7 @@ system::implementation::implementation(system_options given, bool is_determinist
   else config.load<detail::scheduler>();
   caf_system = std::make_unique<caf::actor_system>(config);
   caf_system->await_actors_before_shutdown(false);
+  scheduler = &caf_system->scheduler();
 }
 
 system::implementation::~implementation() {

@@ -82,10 +82,9 @@ void cell::start(bool drop_mailbox, std::uint32_t index, bool in_order) noexcept
 }
 
 void cell::stop(exit_reason why, tick until, bool for_good) noexcept {
-  auto* c = new control_node{control::stop};
+  control_node* c = until ? new stop_node{until} : new control_node{control::stop};
   c->flag = for_good;
   c->reason = std::move(why);
-  c->at = until;
   raise_stop_token();
   if (!push_system(c)) destroy(c);
 }
@@ -343,20 +342,21 @@ void cell::dispatch(node* x) {
     return;
   }
   in_hand_ = nullptr;
-  if (outcome != took::kept) {
-    if (outcome == took::unknown) {
-      if (x->type->kind == node_kind::request) {
-        answer_failed(static_cast<request*>(x), errc::unknown_event,
-                      make_cause("the actor does not accept this event", path()));
-        x = nullptr;
-      } else {
-        home().dead(dead_letter_reason::unknown_event, x->type->event, this);
-      }
-    }
-    if (x) destroy(x);
-  }
+  if (outcome == took::done) destroy(x);
+  else if (outcome == took::unknown) not_accepted(x);
   if (stop_wanted_) [[unlikely]]
     stop_if_idle();
+}
+
+// Not in `dispatch`: its many temporaries would make every event, and every unwinding, dearer.
+void cell::not_accepted(node* x) noexcept {
+  if (x->type->kind == node_kind::request) {
+    answer_failed(static_cast<request*>(x), errc::unknown_event,
+                  make_cause("the actor does not accept this event", path()));
+  } else {
+    home().dead(dead_letter_reason::unknown_event, x->type->event, this);
+    destroy(x);
+  }
 }
 
 request* cell::detach_in_hand() noexcept {

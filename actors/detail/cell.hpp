@@ -7,6 +7,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <coppice/actors/detail/envelope.hpp>
 #include <coppice/actors/exit_reason.hpp>
@@ -135,7 +136,24 @@ struct control_node : node {
   std::uint32_t incarnation = 0;
   cell_ptr from;
   exit_reason reason;
-  tick at = 0;
+};
+static_assert(sizeof(control_node) <= block_step, "a restart takes three of them");
+
+/// A `control::stop` with a deadline; supervisors, who send most, keep theirs to themselves.
+struct stop_node : control_node {
+  explicit stop_node(tick deadline) noexcept : control_node{control::stop}, until(deadline) {
+    type = &type_record;
+  }
+  /// Zero: none.
+  static tick deadline_of(const control_node& c) noexcept {
+    return c.type == &type_record ? static_cast<const stop_node&>(c).until : 0;
+  }
+  static void* operator new(std::size_t n) { return allocate(n); }
+  static void operator delete(void* p, std::size_t n) noexcept { deallocate(p, n); }
+  static void discard(node* x) noexcept { delete static_cast<stop_node*>(x); }
+  static constexpr node_type type_record{&discard, nullptr, node_kind::control};
+
+  tick until;
 };
 
 enum class turn_kind : std::uint8_t { event, started, stopping };
@@ -321,6 +339,7 @@ class cell {
   void append(node* first) noexcept;
   void dispatch(node* x);
   bool not_for_us(node* x) noexcept;
+  void not_accepted(node* x) noexcept;
 
   void make_incarnation(bool fresh_mailbox);
   void start_completed();

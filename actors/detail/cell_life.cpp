@@ -309,7 +309,12 @@ exit_reason cell::reason_of(const std::exception& failure) const noexcept {
   if (const auto* e = dynamic_cast<const bad_result*>(&failure))
     return crashed("an error was not handled: " + std::string{name(e->error().code())},
                    e->error().why());
-  return crashed(readable(typeid(failure)) + ": " + failure.what(), nullptr);
+  const std::string& type = readable(typeid(failure));
+  const std::string_view what = failure.what();
+  std::string text;
+  text.reserve(type.size() + 2 + what.size());
+  text.append(type).append(": ").append(what);
+  return crashed(std::move(text), nullptr);
 }
 
 exit_reason cell::crashed(std::string what, cause_ptr root) const {

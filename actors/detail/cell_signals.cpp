@@ -44,7 +44,7 @@ void cell::on_control(control_node& c) {
       if (s == cell_state::running && !turns_ && !type_->stopping) {
         finish(std::move(c.reason));
       } else if (s == cell_state::running) {
-        stop_now(std::move(c.reason), c.at);
+        stop_now(std::move(c.reason), stop_node::deadline_of(c));
         stop_if_idle();
       } else if (s == cell_state::starting) {
         die(std::move(c.reason));

@@ -18,7 +18,10 @@
 
 namespace caf {
 class execution_unit;
+namespace scheduler {
+class abstract_coordinator;
 }
+}  // namespace caf
 
 namespace coppice::detail {
 
@@ -123,6 +126,9 @@ struct core {
   /// Runs a cell on the thread it has to itself.
   virtual void run_on_own_thread(cell& x) noexcept = 0;
 
+  /// Where jobs from outside of its workers go. CAF's own way to it is a few cold cache lines
+  /// long, which whoever wakes an idle system would wait for.
+  caf::scheduler::abstract_coordinator* scheduler = nullptr;
   clockwork clock;
   dead_letter_office letters;
   observer* watch = nullptr;
