@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Leads 20,000 orders through the shop, one line in twenty crashing a worker, and has the books
-# checked. Exits with 0 only if they balance.
+# Leads 20,000 orders through the shop, one line in twenty crashing a worker, then once more with
+# one child killed from outside for each strategy, and has the books checked both times. Exits with
+# 0 only if they balance.
 # Usage: demo.sh BUILD_DIRECTORY [SEED]
 set -u
 if [ $# -lt 1 ] || [ ! -x "$1/examples/orders/orders" ]; then
@@ -36,8 +37,20 @@ echo "Its log has $(wc -l <"$folder/log") records, the first of them:"
 head -n 1 "$folder/log"
 echo
 
-echo "Checking the ledger against what the seed says:"
-"$programs/orders_check" --seed "$seed" --lines "$lines" --ledger "$folder/ledger.jsonl" ||
-  fail "the books do not balance"
+check() {
+  echo "Checking the ledger against what the seed says:"
+  "$programs/orders_check" --seed "$seed" --lines "$lines" --ledger "$1" ||
+    fail "the books do not balance"
+  echo
+}
+check "$folder/ledger.jsonl"
+
+echo "Once more, killing while orders run: a worker (one_for_one), the dispatcher (one_for_all),"
+echo "the whole counter (rest_for_one), and the actor of an order in flight (dynamic):"
+"$programs/orders" --input "$folder/orders.jsonl" --ledger "$folder/again.jsonl" \
+  --log-file "$folder/log" \
+  --crash "stages/payment,counter/dispatcher,counter,counter/under-way/*" ||
+  fail "the shop exited with code $?"
 echo
+check "$folder/again.jsonl"
 echo "DEMO PASSED: $lines orders, each ended exactly once, through all the crashes."

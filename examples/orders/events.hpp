@@ -6,32 +6,52 @@
 
 #include <coppice/actors/ref.hpp>
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 
 /// All that the actors of the shop say to each other.
 namespace shop {
 
-// ---- reader and clerks ------------------------------------------------------------------------
+// ---- reader, dispatcher and drivers ------------------------------------------------------------
 
-/// From the reader to a clerk: lead this line to its end.
+/// A line of the input, on its way to its end. Its text never changes, so that all share one.
 struct line {
   std::uint64_t number;
-  std::string text;
+  std::shared_ptr<const std::string> text;
 };
-/// From a clerk to the reader: the last line has ended, give me the next.
-struct next_line {
-  coppice::ref<line> clerk;
+/// From the reader, behind the last line: there are no more, perhaps because of a failure.
+struct input_ended {
+  std::optional<std::string> failure;
 };
-/// To the reader: hand out no more lines. Answered when all that were handed out have ended.
+/// To the reader: so many lines more.
+struct more {
+  std::size_t lines;
+  coppice::ref<line, input_ended> to;
+};
+/// To the reader: take up no more lines.
+struct no_more {
+  coppice::ref<line, input_ended> to;
+};
+/// Starts a driver, which leads this line to its end.
+struct lead {
+  line what;
+  using reply = coppice::ref<>;
+};
+
+/// To the dispatcher: have lines led from now on.
+struct open_shop {};
+/// To the dispatcher: take up no more lines. Answered when all that were taken up have ended.
 struct all_ended {};
 struct close_shop {
   using reply = all_ended;
 };
 
-// ---- clerks and stages ------------------------------------------------------------------------
+// ---- drivers and stages -----------------------------------------------------------------------
 
-/// From intake to the clerk: an order has been read and is handed on.
+/// From intake to the driver: an order has been read and is handed on.
 struct accepted {
   order_ptr what;
 };
@@ -39,9 +59,8 @@ struct looked_at {
   bool well_formed;
 };
 struct look_at {
-  std::uint64_t line;
-  std::string text;
-  coppice::ref<accepted> clerk;
+  line what;
+  coppice::ref<accepted> driver;
   using reply = looked_at;
 };
 

@@ -8,11 +8,11 @@
 namespace shop {
 
 looked_at intake::on(const look_at& l) {
-  auto read = read_order(l.line, l.text);
+  auto read = read_order(l.what.number, *l.what.text);
   if (!read) return {false};
   const auto what = std::make_shared<const order>(std::move(*read));
   crash_if_planted(what->plant, "intake:before");
-  send(l.clerk, accepted{what});
+  send(l.driver, accepted{what});
   crash_if_planted(what->plant, "intake:after");
   return {true};
 }

@@ -16,13 +16,17 @@ std::uint64_t sum(const totals& t) { return t.shipped + t.refused + t.lost; }
 
 }  // namespace
 
-void progress::started() {
+coppice::task<> progress::started() {
   watch(at_.intake);
   watch(at_.inventory);
   watch(at_.payment);
   watch(at_.shipping);
   watch(at_.audit);
   send_every(period, tick{});
+  // None, unless this incarnation begins in mid-run.
+  auto counting = ask(at_.audit, count_up{}, patience);
+  auto counted = co_await counting;
+  if (counted) at_begin_ = lines_ = sum(*counted);
 }
 
 void progress::on(const coppice::ended& e) {
@@ -42,7 +46,7 @@ coppice::task<> progress::on(const tick&) {
 coppice::task<> progress::stopping(const coppice::exit_reason&) {
   auto counting = ask(at_.audit, count_up{}, patience);
   auto counted = co_await counting;
-  if (counted) print(*counted, "in all", sum(*counted), clock::now() - begin_);
+  if (counted) print(*counted, "in all", sum(*counted) - at_begin_, clock::now() - begin_);
 }
 
 void progress::print(const totals& t, const char* what, std::uint64_t lines,

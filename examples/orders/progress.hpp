@@ -12,12 +12,12 @@ namespace shop {
 struct tick {};
 
 /// Tells once a second, and at the end, how far the shop has come: on standard error. Outcomes
-/// are counted by audit, restarts here, by watching the workers.
+/// are counted by audit, restarts here, by watching the workers: those of this incarnation's time.
 class progress : public coppice::actor<tick, coppice::ended> {
  public:
   explicit progress(stages at) : at_(std::move(at)) {}
 
-  void started();
+  coppice::task<> started();
   coppice::task<> on(const tick&);
   void on(const coppice::ended& e);
   coppice::task<> stopping(const coppice::exit_reason&);
@@ -29,7 +29,8 @@ class progress : public coppice::actor<tick, coppice::ended> {
 
   stages at_;
   std::uint64_t restarts_ = 0;
-  std::uint64_t lines_ = 0;  ///< at the last tick
+  std::uint64_t at_begin_ = 0;  ///< lines that had ended before this incarnation
+  std::uint64_t lines_ = 0;     ///< at the last tick
   clock::time_point begin_ = clock::now();
   clock::time_point last_ = begin_;
 };

@@ -6,52 +6,50 @@
 
 namespace shop {
 
-void reader::on(const next_line& n) {
-  idle_.push_back(n.clerk);
-  serve();
+void reader::on(const more& m) {
+  to_ = m.to;
+  wanted_ += m.lines;
+  read();
+}
+
+void reader::on(const no_more& n) {
+  to_ = n.to;
+  end({});
 }
 
 void reader::on(const look_again&) {
   looking_ = false;
-  serve();
+  read();
 }
 
-void reader::on(close_shop, coppice::reply_slot<all_ended> slot) {
-  closing_.push_back(std::move(slot));
-  input_ended_ = true;
-  finish_if_all_ended();
-}
-
-void reader::serve() {
-  // While a look is due, the input is known to be empty: asking clerks need not wait for it, too.
-  while (!input_ended_ && !idle_.empty() && !looking_) {
-    line l;
+void reader::read() {
+  // While a look is due, the input is known to be empty: who asks need not wait for it, too.
+  while (!ended_ && wanted_ > 0 && !looking_) {
+    std::string text;
     line_source::found found{};
     try {
-      found = from_->next(l.text);
+      found = from_->next(text);
     } catch (const std::exception& e) {
-      failure_ = e.what();
-      found = line_source::found::end;
+      end(e.what());
+      return;
     }
     if (found == line_source::found::line) {
-      l.number = from_->number();
-      send(idle_.back(), std::move(l));
-      idle_.pop_back();
+      const line l{from_->number(), std::make_shared<const std::string>(std::move(text))};
+      open_lines_->enter(l);  // before anybody else knows of it: now it cannot be lost
+      send(to_, l);
+      --wanted_;
     } else if (found == line_source::found::nothing_yet) {
       looking_ = true;
       send(self(), look_again{});
     } else {
-      input_ended_ = true;
+      end({});
     }
   }
-  finish_if_all_ended();
 }
 
-void reader::finish_if_all_ended() {
-  if (!input_ended_ || idle_.size() < clerks_) return;
-  when_done_(failure_);
-  for (auto& slot : closing_) slot.answer(all_ended{});
-  closing_.clear();
+void reader::end(std::optional<std::string> failure) {
+  ended_ = true;
+  send(to_, input_ended{std::move(failure)});
 }
 
 }  // namespace shop

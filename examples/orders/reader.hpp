@@ -3,44 +3,39 @@
 
 #include "events.hpp"
 #include "line_source.hpp"
+#include "open_lines.hpp"
 
 #include <coppice/actors/actor.hpp>
 
-#include <functional>
 #include <memory>
 #include <optional>
-#include <vector>
+#include <string>
 
 namespace shop {
 
 /// To itself: see whether there is input by now.
 struct look_again {};
 
-/// Hands out the lines of the input, one to each clerk that asks for one, so that no more are
-/// under way than there are clerks. Waits for input, and so wants a thread of its own.
-class reader : public coppice::actor<next_line, close_shop, look_again> {
+/// Reads as many lines as it has been asked for. Waits for input, and so wants a thread of its
+/// own.
+class reader : public coppice::actor<more, no_more, look_again> {
  public:
-  /// Called when the input has ended and all its lines have, or with why it cannot be read.
-  using done = std::function<void(const std::optional<std::string>& failure)>;
+  reader(std::shared_ptr<line_source> from, std::shared_ptr<open_lines> open)
+      : from_(std::move(from)), open_lines_(std::move(open)) {}
 
-  reader(std::shared_ptr<line_source> from, std::size_t clerks, done when_done)
-      : from_(std::move(from)), clerks_(clerks), when_done_(std::move(when_done)) {}
-
-  void on(const next_line& n);
+  void on(const more& m);
+  void on(const no_more& n);
   void on(const look_again&);
-  void on(close_shop, coppice::reply_slot<all_ended> slot);
 
  private:
-  void serve();
-  void finish_if_all_ended();
+  void read();
+  void end(std::optional<std::string> failure);
 
   std::shared_ptr<line_source> from_;
-  std::size_t clerks_;
-  done when_done_;
-  std::vector<coppice::ref<line>> idle_;
-  std::vector<coppice::reply_slot<all_ended>> closing_;
-  std::optional<std::string> failure_;
-  bool input_ended_ = false;
+  std::shared_ptr<open_lines> open_lines_;
+  coppice::ref<line, input_ended> to_;
+  std::size_t wanted_ = 0;
+  bool ended_ = false;
   bool looking_ = false;  ///< a `look_again` is on its way
 };
 

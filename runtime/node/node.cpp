@@ -247,6 +247,11 @@ tree_node node::tree(milliseconds deadline) {
   return impl_->tree ? impl_->tree->snapshot(deadline) : tree_node{};
 }
 
+result<supervisor_ref> node::find(std::string_view path, milliseconds deadline) {
+  if (!impl_->tree) return error{errc::stopped, "the node has not been started"};
+  return impl_->tree->find(path, deadline);
+}
+
 node_metrics node::metrics() const {
   node_metrics m = impl_->log.metrics();
   m.dead_letters = impl_->home->dead_letters();

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 /// A node: one process's actors under one supervision tree, with logging and an orderly end.
@@ -87,6 +88,9 @@ class node {
   std::optional<exit_reason> wait_until_ended(std::chrono::milliseconds deadline);
 
   tree_node tree(std::chrono::milliseconds deadline = std::chrono::seconds{1});
+  /// A supervisor by its path, e.g. `/shop/delivery`, to be asked by `outside()` or by actors.
+  result<supervisor_ref> find(std::string_view path,
+                              std::chrono::milliseconds deadline = std::chrono::seconds{1});
   node_metrics metrics() const;
   /// For sends and asks from this thread.
   coppice::outside outside() noexcept;

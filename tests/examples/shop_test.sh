@@ -151,6 +151,84 @@ passed "a disk that fills up is told in one line" $?
   [ "$(head -n -1 "$ledger" | grep -cv '^{"line":[0-9]*,"order":"[^"]*","outcome":"[^{]*"}$')" -eq 0 ]
 passed "only the last record on a full disk is cut short" $?
 
+# --- crashes from outside: each strategy at work, and books that balance all the same
+generate 7 20000 "$scratch/in"
+# crash NAME PATHS LINE...: the books balance, and these lines, without numbers, tell of the crashes.
+crash() {
+  local name=$1 paths=$2 code
+  shift 2
+  rm -f "$ledger"
+  shop --input "$scratch/in" --crash "$paths" --crash-every 300 >"$scratch/told" 2>&1
+  code=$?
+  balances 7 20000 || code="$code, and the books do not balance"
+  printf '%s\n' "$@" >"$scratch/expected"
+  sed -n 's/^orders: crash //p' "$scratch/told" | sed 's/ [0-9]* #1 / N /; s/#[0-9]*/#/g' |
+    diff "$scratch/expected" - >>"$output" || code="$code, and other lines"
+  cat "$scratch/told" >>"$output"
+  [ "$code" = 0 ]
+  passed "$name" $?
+}
+again=", stopped and started with it"
+crash "one_for_one: a worker that is killed comes back alone" stages/payment \
+  "stages/payment (one_for_one): payment # -> #, killed" \
+  "stages/payment (one_for_one): not touched: audit, shipping, inventory, intake"
+for one in under-way reader dispatcher; do
+  expected=()
+  for each in under-way reader dispatcher; do
+    how=$again
+    [ "$each" = "$one" ] && how=", killed"
+    expected+=("counter/$one (one_for_all): $each # -> #$how")
+  done
+  crash "one_for_all: with $one the whole counter begins afresh" "counter/$one" "${expected[@]}"
+done
+crash "rest_for_one: what stands behind is taken along, what stands before is not" counter \
+  "counter (rest_for_one): counter # -> #, killed" \
+  "counter (rest_for_one): progress # -> #$again" \
+  "counter (rest_for_one): not touched: stages"
+crash "rest_for_one: the first child takes all others along" stages \
+  "stages (rest_for_one): stages # -> #, killed" \
+  "stages (rest_for_one): counter # -> #$again" \
+  "stages (rest_for_one): progress # -> #$again"
+
+driver='counter/under-way/*'
+told="$driver (simple_one_for_one): N killed; it does not come back"
+crash "drivers that are killed with their orders in flight lose none" \
+  "$driver,$driver,$driver,$driver,$driver,$driver" \
+  "$told" "$told" "$told" "$told" "$told" "$told"
+# Each may have been killed between its record and its own end, when nothing is left to be done.
+for _ in 1 2 3 4 5; do
+  again='^orders: lines without their drivers: [1-9].* [1-9][0-9]* are led again$'
+  grep -q "$again" "$scratch/told" && break
+  rm -f "$ledger"
+  shop --input "$scratch/in" --crash "$driver,$driver,$driver,$driver" >"$scratch/told" 2>&1
+done
+grep -q "$again" "$scratch/told" && balances 7 20000
+passed "the line of a driver that was killed is led again" $?
+
+rm -f "$ledger"
+reader=counter/reader
+shop --input "$scratch/in" --crash "$reader,$reader,$reader,$reader,$reader" --crash-every 300 \
+  >"$scratch/told" 2>&1 && balances 7 20000
+passed "a counter that has used up its restarts is begun afresh, and the books balance" $?
+
+for many in 1 500; do
+  rm -f "$ledger"
+  shop --input "$scratch/in" --in-flight $many --crash "$reader,$driver" --crash-every 300 \
+    >"$scratch/told" 2>&1 && balances 7 20000
+  passed "the books balance with $many in flight" $?
+done
+
+ends "a path to nobody" 2 "orders: --crash: there is no 'counter/nobody' in the tree, but there are:" \
+  shop --input "$scratch/in" --crash stages/payment,counter/nobody
+grep -qx '  counter/under-way/\*' "$output" && grep -qx '  stages/audit' "$output" && [ ! -s "$ledger" ]
+passed "a path to nobody: told which there are, and no line is led" $?
+ends "a crash that comes too late" 0 \
+  "orders: crash stages/audit: not done, the orders had ended before" \
+  shop --input "$scratch/in" --crash stages/audit --crash-every 1000000
+ends "too many in flight" 1 \
+  "orders: could not start: start_failed: the builder threw: --in-flight is 501, not from 1 to 500 (at /orders#1)" \
+  shop --input "$scratch/in" --in-flight 501
+
 # --- command line
 ends "an option that does not exist" 2 \
   "orders: The following argument was not expected: --colour" shop --colour

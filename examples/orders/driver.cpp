@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "clerk.hpp"
+#include "driver.hpp"
 
 #include <chrono>
 #include <utility>
@@ -10,9 +10,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Longer than a full mailbox and a restart take: a timeout would leave open what became of the
-/// order.
-constexpr auto patience = 60s;
+/// Longer than a full mailbox and a restart take: a timeout leaves open what became of the order.
+/// It is not caught, so that the driver is lost with it, and its line led again.
+constexpr auto patience = 5s;
 
 template <class R>
 bool crashed(const coppice::result<R>& answer) {
@@ -21,35 +21,33 @@ bool crashed(const coppice::result<R>& answer) {
 
 }  // namespace
 
-void clerk::started() { send(reader_, next_line{self()}); }
-
-coppice::task<> clerk::on(const line& l) {
-  auto looking = attempt(at_.intake, look_at{l.number, l.text, self()});
+coppice::task<> driver::on(const begin&) {
+  auto looking = attempt(at_.intake, look_at{line_, self()});
   auto looked = co_await looking;
   if (crashed(looked)) {
-    send(self(), settle{l.number});
+    send(self(), settle{});
   } else if (!looked.value().well_formed) {
-    auto closing = close(enter{l.number, {}, outcome::refused, "malformed", {}});
+    auto closing = close(enter{line_.number, {}, outcome::refused, "malformed", {}});
     co_await closing;
   }
 }
 
-coppice::task<> clerk::on(const accepted& a) {
-  accepted_line_ = a.what->line;
-  auto leading = lead(a.what);
+coppice::task<> driver::on(const accepted& a) {
+  accepted_ = true;
+  auto leading = lead_on(a.what);
   auto end = co_await leading;
-  auto closing = close(enter{a.what->line, a.what->id, end.what, end.reason, a.what->plant});
+  auto closing = close(enter{line_.number, a.what->id, end.what, end.reason, a.what->plant});
   co_await closing;
 }
 
-coppice::task<> clerk::on(const settle& s) {
-  if (accepted_line_ == s.line) co_return;
-  auto closing = close(enter{s.line, {}, outcome::lost, "crash_intake", {}});
+coppice::task<> driver::on(const settle&) {
+  if (accepted_) co_return;
+  auto closing = close(enter{line_.number, {}, outcome::lost, "crash_intake", {}});
   co_await closing;
 }
 
 /// From inventory to shipping. None of them is given an order twice that it has crashed on.
-coppice::task<clerk::ending> clerk::lead(const order_ptr& what) {
+coppice::task<driver::ending> driver::lead_on(const order_ptr& what) {
   auto reserving = attempt(at_.inventory, reserve{what});
   auto reserved = co_await reserving;
   if (crashed(reserved)) co_return ending{outcome::lost, "crash_inventory"};
@@ -74,14 +72,14 @@ coppice::task<clerk::ending> clerk::lead(const order_ptr& what) {
   co_return ending{outcome::shipped, {}};
 }
 
-/// Has the end of a line entered, however often audit crashes, and asks for the next line.
-coppice::task<> clerk::close(enter last) {
-  while (!stop_token().stop_requested()) {
+/// Has the end of the line entered, however often audit crashes, and ends with it.
+coppice::task<> driver::close(enter last) {
+  for (;;) {
     auto entering = attempt(at_.audit, last);
     auto done = co_await entering;
     if (!crashed(done)) {
       done.value();
-      send(reader_, next_line{self()});
+      stop();
       co_return;
     }
     last.plant.clear();  // it is armed on the first attempt only
@@ -91,13 +89,12 @@ coppice::task<> clerk::close(enter last) {
 /// Asks until the worker has taken the request up. Ends with the answer, or with an error that
 /// leaves open what was done.
 template <class E, class... Es>
-coppice::task<coppice::result<typename E::reply>> clerk::attempt(coppice::ref<Es...> worker,
-                                                                 E request) {
+coppice::task<coppice::result<typename E::reply>> driver::attempt(coppice::ref<Es...> worker,
+                                                                  E request) {
   for (;;) {
     auto asked = ask(worker, request, patience);
     auto answer = co_await asked;
-    if (answer || !answer.error().not_executed() || stop_token().stop_requested())
-      co_return std::move(answer);
+    if (answer || !answer.error().not_executed()) co_return std::move(answer);
     auto breath = pause(10ms);
     co_await breath;
   }
