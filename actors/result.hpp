@@ -19,7 +19,8 @@ namespace coppice {
 
 /// How an ask, an offer or an administrative call can fail.
 ///
-/// The codes up to `moved` say that the event was **not executed**: sending it again is safe.
+/// The codes up to `moved`, and `limit`, say that the event was **not executed**: sending it again
+/// is safe.
 /// From `crashed` on the outcome is unknown, except `failed`, which is the handler's own answer.
 enum class errc : std::uint8_t {
   overloaded = 1,  ///< the mailbox was full, or the event was evicted to make room
@@ -80,8 +81,9 @@ class [[nodiscard]] error {
   errc code() const noexcept { return code_; }
   const cause_ptr& why() const noexcept { return why_; }
 
-  /// True if the event was certainly not handled, so that asking again cannot do it twice.
-  bool not_executed() const noexcept { return code_ <= errc::moved; }
+  /// True if the event was certainly not handled, so that asking again cannot do it twice. Of what
+  /// was refused for good (`invalid`, `not_found`, ...) it is false: asking again is no use.
+  bool not_executed() const noexcept { return code_ <= errc::moved || code_ == errc::limit; }
 
   /// One line: the code's name, then the chain.
   std::string message() const;

@@ -71,7 +71,7 @@ struct child_info {
   /// handled what waits in its mailbox.
   std::optional<std::chrono::milliseconds> next_attempt{};
   std::uint64_t version = 0;  ///< of the tree when this was written down, see `tree_change`
-  ref<> address{};
+  ref<> address{};  ///< of a supervisor: see `supervisor_at`
 };
 
 /// One failure that called for a restart.
@@ -180,6 +180,10 @@ inline detail::start_child_call start_supervisor(child_spec spec,
 /// What every supervisor accepts.
 using supervisor_ref = ref<detail::start_child_call, terminate_child, restart_child, delete_child,
                            which_children, which_child, count_children, get_childspec>;
+
+/// The supervisor behind an address, as `child_info::address`, to be asked in its turn. `invalid`
+/// if there is none.
+result<supervisor_ref> supervisor_at(const ref<>& address);
 
 /// A dynamic supervisor: asked with an `E` it starts a child that is made of it.
 template <class E>

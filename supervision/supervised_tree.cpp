@@ -25,10 +25,6 @@ milliseconds until(clock::time_point then) {
   return std::max(std::chrono::duration_cast<milliseconds>(then - clock::now()), milliseconds{0});
 }
 
-supervisor_ref as_supervisor_ref(const ref<>& address) {
-  return detail_ref::make<supervisor_ref>(detail_ref::get(address));
-}
-
 /// Asks on from `node` downwards. Stops asking when the time is up. One that starts or stops
 /// would answer only afterwards, so it is not asked.
 void fill(outside& asker, tree_node& node, const supervisor_ref& from, clock::time_point deadline) {
@@ -44,7 +40,7 @@ void fill(outside& asker, tree_node& node, const supervisor_ref& from, clock::ti
   for (const child_info& child : list->children) {
     node.children.push_back(as_tree_node(child, node.path));
     if (child.kind == child_kind::supervisor)
-      fill(asker, node.children.back(), as_supervisor_ref(child.address), deadline);
+      fill(asker, node.children.back(), supervisor_at(child.address).value(), deadline);
   }
 }
 
@@ -151,8 +147,9 @@ result<supervisor_ref> supervised_tree::find(std::string_view path, milliseconds
     rest.remove_prefix(std::min(rest.size(), id.size() + 1));
     auto found = asker.ask(at, which_child{std::string{id}}, until(then));
     if (!found) return found.error();
-    if (found->kind != child_kind::supervisor) return none(found->address.path() + " is a worker");
-    at = as_supervisor_ref(found->address);
+    const auto below = supervisor_at(found->address);
+    if (!below) return none(found->address.path() + " is a worker");
+    at = *below;
   }
   return at;
 }

@@ -44,6 +44,12 @@ void child_address::check(const detail::actor_type* type) const {
                          address.path()}};
 }
 
+result<supervisor_ref> supervisor_at(const ref<>& address) {
+  detail::cell* x = detail_ref::get(address);
+  if (x && x->type().child_report) return detail_ref::make<supervisor_ref>(x);
+  return error{errc::invalid, "there is no supervisor at this address", address.path()};
+}
+
 // ---- which child is meant -----------------------------------------------------------------------
 
 child_index supervisor::find(std::string_view id, const ref<>& child) const {

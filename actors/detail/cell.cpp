@@ -196,6 +196,8 @@ bool cell::run(std::uint32_t budget, std::uint32_t& handled) {
     } else if (listens && type_->is_interleaved && listening_ != listening::to_none) {
       x = next_interleaved();
     } else {
+      // Only one that has not ended at once needs a deadline.
+      if (extras_ && extras_->stop_until) want_wake(extras_->stop_until);
       mark(nullptr);
       if (lane_.suspend()) return false;
       mark(this);

@@ -74,10 +74,7 @@ void cell::stop_now(exit_reason why, tick until) noexcept {
   stop_wanted_ = true;
   extras& e = more();
   if (first) e.stop_reason = std::move(why);
-  if (until && (!e.stop_until || until < e.stop_until)) {
-    e.stop_until = until;
-    want_wake(until);
-  }
+  if (until && (!e.stop_until || until < e.stop_until)) e.stop_until = until;
 }
 
 void cell::stop_if_idle() noexcept {
@@ -123,7 +120,6 @@ void cell::crash(exit_reason why, const event_type* in_hand) noexcept {
   extras& e = more();
   e.stop_reason = std::move(why);
   e.stop_until = deadline_in(shutdown_ms_);
-  want_wake(e.stop_until);
   if (in_hand_) {
     in_hand_->next = e.envelopes;
     e.envelopes = std::exchange(in_hand_, nullptr);
@@ -237,6 +233,7 @@ void cell::end(exit_reason why) noexcept {
   lane_.close();
   drop_mailbox(dead_letter_reason::gone);
   state_.store(cell_state::ended, std::memory_order_relaxed);
+  if (wake_at_) home().clock.note_stale(wake_later_ ? 2 : 1);
   cleanup_foreign(why);
   tell_watchers(why, true);
   if (!parent_) home().root_ended(this);

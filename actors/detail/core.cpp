@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <coppice/actors/detail/core.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace coppice {
@@ -45,8 +46,38 @@ void clockwork::fire(tick now) {
     s.wheel.advance(now, due_);
     s.next.store(s.wheel.next().value_or(never), std::memory_order_relaxed);
   }
-  for (cell_ptr& who : due_) who->tell(control::wake);
+  std::uint32_t ended = 0;
+  for (cell_ptr& who : due_)
+    if (!who->tell(control::wake)) ++ended;
   due_.clear();
+  stale_.fetch_sub(std::min(ended, stale_.load(std::memory_order_relaxed)),
+                   std::memory_order_relaxed);
+  throw_out_stale();
+}
+
+void clockwork::throw_out_stale() {
+  constexpr std::uint32_t worth_it = 1'024;
+  const std::uint32_t stale = stale_.load(std::memory_order_relaxed);
+  if (stale < worth_it || stale < entries() / 2) return;
+  for (auto& each : shards_) {
+    std::lock_guard lock{each->guard};
+    each->wheel.take_out([](const cell_ptr& who) { return who->state() == cell_state::ended; },
+                         due_);
+    each->next.store(each->wheel.next().value_or(never), std::memory_order_relaxed);
+  }
+  const auto found = static_cast<std::uint32_t>(due_.size());
+  stale_.fetch_sub(std::min(found, stale_.load(std::memory_order_relaxed)),
+                   std::memory_order_relaxed);
+  due_.clear();  // not under a lock: the last reference to a cell may go here
+}
+
+std::size_t clockwork::entries() {
+  std::size_t all = 0;
+  for (auto& each : shards_) {
+    std::lock_guard lock{each->guard};
+    all += each->wheel.size();
+  }
+  return all;
 }
 
 std::optional<tick> clockwork::next() {

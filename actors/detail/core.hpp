@@ -65,6 +65,12 @@ class clockwork {
   void arm(std::uint32_t shard, tick at, cell* who);
   /// Sends the wakes that fell due by `now`.
   void fire(tick now);
+  /// So many entries are of a cell that has ended. They keep its memory: when half of all entries
+  /// are such, `fire` throws them out.
+  void note_stale(std::uint32_t entries) noexcept {
+    stale_.fetch_add(entries, std::memory_order_relaxed);
+  }
+  std::size_t entries();
   /// The time of the next look, if there is anything to look at.
   std::optional<tick> next();
   /// Forgets all entries.
@@ -89,6 +95,9 @@ class clockwork {
   std::atomic<bool> ticking_{false};
   std::array<std::unique_ptr<shard_type>, max_shards> shards_ = make_shards();
   std::vector<cell_ptr> due_;
+  std::atomic<std::uint32_t> stale_{0};
+
+  void throw_out_stale();
 
   static std::array<std::unique_ptr<shard_type>, max_shards> make_shards();
 };

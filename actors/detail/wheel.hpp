@@ -49,6 +49,21 @@ class timing_wheel {
     }
   }
 
+  /// Takes out all entries for which `unwanted` holds and appends them. Looks at every entry.
+  template <class Predicate>
+  void take_out(const Predicate& unwanted, std::vector<Entry>& into) {
+    for (level& l : levels_)
+      for (std::size_t i = 0; i < l.slot.size(); ++i) {
+        std::erase_if(l.slot[i], [&](slot_entry& e) {
+          if (!unwanted(e.entry)) return false;
+          into.push_back(std::move(e.entry));
+          --size_;
+          return true;
+        });
+        if (l.slot[i].empty()) l.occupied[i / 64] &= ~(std::uint64_t{1} << (i % 64));
+      }
+  }
+
   /// A tick not later than the earliest entry's; nothing if there is none. Exact within the next
   /// 256 ms, else the time at which the wheel has to be looked at again.
   std::optional<tick> next() const noexcept {

@@ -7,6 +7,7 @@
 #include <coppice/runtime/node/node.hpp>
 
 #include <atomic>
+#include <cstdint>
 #include <cstdio>
 
 namespace {
@@ -29,14 +30,14 @@ void close(coppice::node& home, const coppice::ref<shop::close_shop>& door) {
 int main(int argc, char** argv) {
   coppice::program program{"orders", "A shop: leads orders to their ends, through crashes."};
   shop::tree tree;
-  std::string crashes;
+  std::vector<std::string> crashes;
   std::uint64_t crash_every = 2'000;
   program.option("--input", tree.input, "file of orders, one a line; - is standard input");
   program.option("--ledger", tree.ledger_file, "file for the outcomes; it must be new or empty");
-  program.option("--in-flight", tree.in_flight, "orders that are under way at a time, 1 to 500");
+  program.option("--in-flight", tree.in_flight, "orders that are under way at a time", 1, 500);
   program.option("--crash", crashes,
-                 "children to kill while orders run, one after the other, separated by commas, "
-                 "e.g. stages/payment,counter/reader,counter/under-way/*");
+                 "children to kill while orders run, one after the other, e.g. stages/payment, "
+                 "counter/reader or counter/under-way/*");
   program.option("--crash-every", crash_every, "lines that end before each of these crashes");
 
   std::atomic<bool> given_up = false;

@@ -2,7 +2,6 @@
 #include "targets.hpp"
 
 #include <chrono>
-#include <sstream>
 #include <utility>
 
 namespace shop {
@@ -39,11 +38,11 @@ coppice::result<target> find_target(coppice::node& home, const std::string& top,
 
 }  // namespace
 
-coppice::result<std::vector<target>> find_targets(coppice::node& home, const std::string& paths) {
+coppice::result<std::vector<target>> find_targets(coppice::node& home,
+                                                  const std::vector<std::string>& paths) {
   const coppice::tree_node tree = home.tree(patience);
   std::vector<target> all;
-  std::istringstream list_of_paths{paths};
-  for (std::string path; std::getline(list_of_paths, path, ',');) {
+  for (const std::string& path : paths) {
     auto found = find_target(home, tree.path, path);
     if (found) {
       all.push_back(std::move(*found));

@@ -16,7 +16,8 @@ struct target {
   coppice::supervisor_ref supervisor;
 };
 
-/// Finds what a comma-separated list of paths means. The error names the paths there are.
-coppice::result<std::vector<target>> find_targets(coppice::node& home, const std::string& paths);
+/// Finds what paths mean. The error names the paths there are.
+coppice::result<std::vector<target>> find_targets(coppice::node& home,
+                                                  const std::vector<std::string>& paths);
 
 }  // namespace shop

@@ -16,19 +16,7 @@
 
 namespace shop {
 
-namespace {
-
-using namespace std::chrono_literals;
-
-/// The dispatcher asks for the start of so many drivers side by side.
-constexpr std::uint64_t most_in_flight = 500;
-
-}  // namespace
-
 void tree::build(coppice::children& top) {
-  if (in_flight < 1 || in_flight > most_in_flight)
-    throw std::runtime_error("--in-flight is " + std::to_string(in_flight) + ", not from 1 to " +
-                             std::to_string(most_in_flight));
   const auto lines = std::make_shared<line_source>(input);
   const auto books = std::make_shared<ledger>(ledger_file, give_up);
   const auto open = std::make_shared<open_lines>();

@@ -252,6 +252,8 @@ result<supervisor_ref> node::find(std::string_view path, milliseconds deadline) 
   return impl_->tree->find(path, deadline);
 }
 
+tree_feed node::follow(std::size_t capacity) { return impl_->tree.value().follow(capacity); }
+
 node_metrics node::metrics() const {
   node_metrics m = impl_->log.metrics();
   m.dead_letters = impl_->home->dead_letters();

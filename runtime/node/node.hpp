@@ -91,6 +91,8 @@ class node {
   /// A supervisor by its path, e.g. `/shop/delivery`, to be asked by `outside()` or by actors.
   result<supervisor_ref> find(std::string_view path,
                               std::chrono::milliseconds deadline = std::chrono::seconds{1});
+  /// What changes in the tree from now on. Once the node has started.
+  tree_feed follow(std::size_t capacity = 10'000);
   node_metrics metrics() const;
   /// For sends and asks from this thread.
   coppice::outside outside() noexcept;
@@ -136,7 +138,10 @@ class program {
   /// Options of the program's own. The variable's value is the default; it must live until `run`
   /// has returned.
   void option(std::string flag, std::string& value, std::string help);
-  void option(std::string flag, std::uint64_t& value, std::string help);
+  void option(std::string flag, std::uint64_t& value, std::string help, std::uint64_t least = 0,
+              std::uint64_t most = UINT64_MAX);
+  /// May be given several times, or with several values separated by commas.
+  void option(std::string flag, std::vector<std::string>& values, std::string help);
   void flag(std::string flag, bool& value, std::string help);
   /// The node's options, as defaults for what the command line can set.
   node_options& node() noexcept;

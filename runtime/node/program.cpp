@@ -101,21 +101,22 @@ struct program::implementation {
   }
 
   /// CLI11 takes -1, 010 and too large numbers for an unsigned option without a word.
-  void number(std::string flag, std::uint64_t& value, std::string help) {
+  void number(std::string flag, std::uint64_t& value, std::string help, std::uint64_t least = 0,
+              std::uint64_t most = UINT64_MAX) {
     auto& kept = numbers.emplace_back(
         std::make_unique<number_option>(number_option{flag, std::to_string(value), &value}));
     number_option* n = kept.get();
     app.add_option(flag, n->text, std::move(help))
         ->check(
-            [](const std::string& text) {
+            [least, most](const std::string& text) {
               std::uint64_t parsed = 0;
               const char* last = text.data() + text.size();
               const auto r = std::from_chars(text.data(), last, parsed);
               const bool octal = text.size() > 1 && text[0] == '0';
-              if (r.ec == std::errc{} && r.ptr == last && !octal) return std::string{};
-              return "'" + text +
-                     "' is not a whole number from 0 to 18446744073709551615, written "
-                     "without sign or leading zeros";
+              const bool whole = r.ec == std::errc{} && r.ptr == last && !octal;
+              if (whole && parsed >= least && parsed <= most) return std::string{};
+              return "'" + text + "' is not a whole number from " + std::to_string(least) + " to " +
+                     std::to_string(most) + ", written without sign or leading zeros";
             },
             "NUMBER");
   }
@@ -177,8 +178,12 @@ program::~program() = default;
 void program::option(std::string flag, std::string& value, std::string help) {
   impl_->app.add_option(std::move(flag), value, std::move(help))->capture_default_str();
 }
-void program::option(std::string flag, std::uint64_t& value, std::string help) {
-  impl_->number(std::move(flag), value, std::move(help));
+void program::option(std::string flag, std::uint64_t& value, std::string help, std::uint64_t least,
+                     std::uint64_t most) {
+  impl_->number(std::move(flag), value, std::move(help), least, most);
+}
+void program::option(std::string flag, std::vector<std::string>& values, std::string help) {
+  impl_->app.add_option(std::move(flag), values, std::move(help))->delimiter(',');
 }
 void program::flag(std::string flag, bool& value, std::string help) {
   impl_->app.add_flag(std::move(flag), value, std::move(help));

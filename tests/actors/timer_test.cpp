@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include <coppice/actors/detail/core.hpp>
+
 #include "keeper.hpp"
 #include "tools.hpp"
 
@@ -220,4 +222,40 @@ TEST_CASE("a fired timer of an incarnation that crashed is not delivered to the 
     run.advance(1s);
     CHECK(seen.text() == "new");
   }
+}
+
+namespace {
+
+struct leave {};
+/// Sets a timer of an hour and ends.
+class short_lived : public actor<leave, rang> {
+ public:
+  void on(const leave&) {
+    send_after(1h, rang{"never"});
+    stop();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("deadlines of actors that have ended do not keep them") {
+  testing::executor run;
+  auto& clock = detail::core_of(run.system()).clock;
+  for (int i = 0; i < 20'000; ++i) {
+    const auto x = run.system().spawn<short_lived>({.id = "x"});
+    run.send(x, leave{});
+    run.run_until_idle();
+    if (i % 100 == 0) run.advance(1ms);
+  }
+  run.advance(1ms);
+  CHECK(clock.entries() < 2'048);
+}
+
+TEST_CASE("an actor that stops at once leaves no deadline behind") {
+  testing::executor run;
+  const auto x = run.system().spawn<clock_user>({.id = "x"}, record{});
+  run.run_until_idle();
+  run.system().stop(x);
+  run.run_until_idle();
+  CHECK(detail::core_of(run.system()).clock.entries() == 0);
 }

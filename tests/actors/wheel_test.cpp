@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <map>
 #include <random>
 
@@ -175,4 +176,17 @@ TEST_CASE("over random deadlines of weeks a wheel does what a sorted list does")
     CAPTURE(seed);
     compare(seed, 65'530, 9 * week, 40);
   }
+}
+
+TEST_CASE("entries that nobody wants any more can be taken out of every level") {
+  timing_wheel<int> w;
+  for (int i = 0; i < 1'000; ++i) w.add(1 + (i % 4) * hour + i, i);
+  std::vector<int> out;
+  w.take_out([](int entry) { return entry % 2 == 1; }, out);
+  CHECK(out.size() == 500);
+  CHECK(w.size() == 500);
+  const auto due = due_at(w, day);
+  CHECK(due.size() == 500);
+  CHECK(std::all_of(due.begin(), due.end(), [](int entry) { return entry % 2 == 0; }));
+  CHECK_FALSE(w.next());
 }
