@@ -234,6 +234,7 @@ class short_lived : public actor<leave, rang> {
     send_after(1h, rang{"never"});
     stop();
   }
+  void on(const rang&) {}
 };
 
 }  // namespace
