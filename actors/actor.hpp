@@ -116,8 +116,8 @@ class actor_base {
   /// Sends an exit signal, with OTP's meaning: `kill` cannot be trapped, `normal` is ignored
   /// unless trapped or sent to oneself, anything else ends an actor that does not trap.
   template <class... Es>
-  void exit(const ref<Es...>& other, exit_reason why) {
-    cell_->exit(detail_ref::get(other), std::move(why));
+  void exit(const ref<Es...>& other, const exit_reason& why) {
+    cell_->exit(detail_ref::get(other), why);
   }
 
   using timer = detail::timer_key;
@@ -234,9 +234,9 @@ consteval void check_handler() {
 template <class E, class R>
 void answer_with(request_node<E>* x, R&& outcome) {
   if constexpr (std::is_same_v<std::remove_cvref_t<R>, typename E::reply>) {
-    x->succeed(std::move(outcome));
+    x->succeed(std::forward<R>(outcome));
   } else if (outcome) {
-    x->succeed(std::move(*outcome));
+    x->succeed(*std::forward<R>(outcome));
   } else {
     x->fail(outcome.error());
   }

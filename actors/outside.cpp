@@ -17,8 +17,7 @@ struct outside_wait::shared final : answer_sink {
   std::condition_variable changed;
   request* answer = nullptr;
   bool given_up = false;
-  bool asked = false;
-  std::atomic<int> owners{2};
+  std::atomic<int> owners{1};  ///< two once the answer is on its way
 
   void answered(request* x) noexcept override {
     {
@@ -36,14 +35,11 @@ struct outside_wait::shared final : answer_sink {
 
 outside_wait::outside_wait() : shared_(new shared) {}
 
-outside_wait::~outside_wait() {
-  if (!shared_->asked) shared_->release();
-  shared_->release();
-}
+outside_wait::~outside_wait() { shared_->release(); }
 
 request* outside_wait::ask(cell* to, request* x, std::int64_t ms, bool overtake) {
   shared& s = *shared_;
-  s.asked = true;
+  s.owners.store(2, std::memory_order_relaxed);
   x->from(&s);
   if (!to) {
     answer_failed(x, errc::gone, make_cause("the ref refers to nobody"));

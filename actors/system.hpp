@@ -49,7 +49,7 @@ class system {
   /// Starts an actor that nobody supervises: when it ends, its address ends. Throws `bad_result`
   /// on a wrong id (1 to 64 characters, no `/`) or capacity (1 to 60'000).
   template <class T, class... As>
-  typename T::address spawn(spawn_options options, As&&... arguments) {
+  typename T::address spawn(const spawn_options& options, As&&... arguments) {
     using made_by = detail::factory<T, std::decay_t<As>...>;
     made_by factory{{std::forward<As>(arguments)...}};
     const detail::cell_ptr x =
@@ -60,8 +60,8 @@ class system {
 
   /// Asks an unsupervised actor to stop; its address ends afterwards.
   template <class... Es>
-  void stop(const ref<Es...>& x, exit_reason why = exit_reason::shutdown()) {
-    stop_cell(detail_ref::get(x), std::move(why));
+  void stop(const ref<Es...>& x, const exit_reason& why = exit_reason::shutdown()) {
+    stop_cell(detail_ref::get(x), why);
   }
 
   /// Stops the spawned actors, then the threads. Returns the paths of the actors that were still
@@ -82,7 +82,7 @@ class system {
   explicit system(std::unique_ptr<implementation> impl) noexcept;
   detail::cell_ptr spawn_cell(const detail::actor_type& type, detail::factory_ref made_by,
                               const spawn_options& options);
-  void stop_cell(detail::cell* x, exit_reason why);
+  void stop_cell(detail::cell* x, const exit_reason& why);
 
   std::unique_ptr<implementation> impl_;
 };

@@ -145,8 +145,7 @@ detail::cell_ptr system::spawn_cell(const detail::actor_type& type, detail::fact
   set_up.policy = options.on_full;
   set_up.own_thread = options.own_thread;
   set_up.ends_with_incarnation = true;
-  const detail::cell_ptr x =
-      detail::make_cell(*impl_, type, made_by, options.id, set_up, nullptr, 0);
+  detail::cell_ptr x = detail::make_cell(*impl_, type, made_by, options.id, set_up, nullptr, 0);
   {
     std::lock_guard lock{impl_->roots_guard};
     impl_->roots.push_back(x);
@@ -155,8 +154,8 @@ detail::cell_ptr system::spawn_cell(const detail::actor_type& type, detail::fact
   return x;
 }
 
-void system::stop_cell(detail::cell* x, exit_reason why) {
-  if (x) x->stop(std::move(why), x->deadline_in(5'000));
+void system::stop_cell(detail::cell* x, const exit_reason& why) {
+  if (x) x->stop(why, x->deadline_in(5'000));
 }
 
 dead_letter_counts system::dead_letters() const noexcept { return impl_->letters.counts(); }

@@ -306,7 +306,7 @@ class cell {
   };
   relation_counts relations() const noexcept;
   void trap_exits(bool on) noexcept { traps_.store(on, std::memory_order_relaxed); }
-  void exit(cell* other, exit_reason why) noexcept;
+  void exit(cell* other, const exit_reason& why) noexcept;
   /// Raised when this incarnation is told to stop or is killed, even while a slice runs.
   std::stop_token stop_token();
 
@@ -353,7 +353,7 @@ class cell {
   void leave_turns() noexcept;
   void die(exit_reason why) noexcept;
   void finish(exit_reason why) noexcept;
-  void end(exit_reason why) noexcept;
+  void end(const exit_reason& why) noexcept;
   void cleanup_foreign(const exit_reason& why) noexcept;  ///< tells CAF's monitors and links
   const void* factory() const noexcept;
   void* object_place() const noexcept;

@@ -185,7 +185,7 @@ void cell::finish(exit_reason why) noexcept {
   }
   if (!ends_with_incarnation_) return;
   if (!parent_ && !why.clean() && home().watch) home().watch->on_orphan(path(), why.text());
-  end(std::move(why));
+  end(why);
 }
 
 /// What becomes of an event that was in hand when its incarnation ended.
@@ -228,7 +228,7 @@ void cell::drop_mailbox(dead_letter_reason why) noexcept {
   held_last_ = nullptr;
 }
 
-void cell::end(exit_reason why) noexcept {
+void cell::end(const exit_reason& why) noexcept {
   if (state() == cell_state::ended) return;
   lane_.close();
   drop_mailbox(dead_letter_reason::gone);

@@ -66,7 +66,7 @@ void cell::on_control(control_node& c) {
       if (s == cell_state::ended) break;
       ends_with_incarnation_ = false;
       if (alive) finish(c.reason);
-      end(std::move(c.reason));
+      end(c.reason);
       break;
     case control::hold:
       if (s != cell_state::down) break;
@@ -209,7 +209,7 @@ void cell::unlink(cell* other) noexcept {
   if (std::erase(extras_->links, cell_ptr{other})) other->tell(control::unlink, {}, this);
 }
 
-void cell::exit(cell* other, exit_reason why) noexcept {
+void cell::exit(cell* other, const exit_reason& why) noexcept {
   if (other) signal_end(other, why, false);
 }
 

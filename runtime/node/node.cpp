@@ -14,7 +14,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr std::size_t log_file_bytes = 10 * 1024 * 1024;
+constexpr std::size_t log_file_bytes = std::size_t{10} * 1024 * 1024;
 constexpr std::size_t log_files = 3;
 /// Left for the threads after the tree has stopped.
 constexpr milliseconds thread_time{500};

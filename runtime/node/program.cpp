@@ -106,7 +106,7 @@ struct program::implementation {
     auto& kept = numbers.emplace_back(
         std::make_unique<number_option>(number_option{flag, std::to_string(value), &value}));
     number_option* n = kept.get();
-    app.add_option(flag, n->text, std::move(help))
+    app.add_option(std::move(flag), n->text, std::move(help))
         ->check(
             [least, most](const std::string& text) {
               std::uint64_t parsed = 0;
