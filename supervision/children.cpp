@@ -115,8 +115,11 @@ detail::cell* children::add_cell(const detail::actor_type& type, detail::factory
 std::shared_ptr<detail::address_book> children::book_below(std::string_view id) const {
   const std::uint32_t before =
       book_.former_ids.find(id, [this](std::uint32_t i) { return book_.former[i].cell->id(); });
-  auto below = before == detail::id_index::none ? nullptr : book_.former[before].below;
-  return below ? below : std::make_shared<detail::address_book>();
+  auto fresh = std::make_shared<detail::address_book>();
+  if (before == detail::id_index::none) return fresh;
+  const auto& former = book_.former[before];
+  // A temporary supervisor's address has ended with it, and so have those below.
+  return former.below && !former.cell->ends_with_incarnation() ? former.below : fresh;
 }
 
 supervisor_ref children::supervise(child_spec spec, builder build) {

@@ -127,7 +127,7 @@ void supervisor::add_and_start(const child_spec& spec, detail::cell_ptr child,
                                std::shared_ptr<detail::address_book> below,
                                detail::open_call call) {
   const child_index at = mind_->add(spec);
-  book_->put(at, {std::move(child), std::move(below)});
+  book_->put(at, {std::move(child), std::move(below), true});
   mind_->start_added(at, open(call), actions_);
   apply();
 }

@@ -54,6 +54,7 @@ struct address_book {
   struct slot {
     cell_ptr cell;
     std::shared_ptr<address_book> below;  ///< of a supervisor
+    bool added = false;                   ///< by a call, hence by no builder
   };
 
   std::string_view id_of(std::uint32_t index) const { return slots[index].cell->id(); }
@@ -205,7 +206,6 @@ class supervisor
   builder build_;
   const std::shared_ptr<const dynamic_spec> dynamic_;  ///< null: an ordinary supervisor
   bool root_;
-  std::size_t built_ = 0;  ///< children that the builder has added; they have the first indices
 
   std::optional<decision> mind_;
   decision::actions actions_;
