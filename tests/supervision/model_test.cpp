@@ -235,6 +235,8 @@ class performance {
     } else if (what < 7) {
       std::erase_if(below, [](auto* m) { return m->is != reference::state::running; });
       if (g.b % 50 == 49) below.assign(1, &model_.root);
+      else if (auto* m = model_.find(asked_); m && m != &model_.root && g.a % 3 == 2)
+        std::erase_if(below, [m](auto* other) { return other != m; });
       if (!below.empty()) kill(below[g.where % below.size()]->path);
     } else if (what < 10) {
       if (below.empty()) return;
@@ -308,6 +310,10 @@ class performance {
                               kind::count_children,  kind::start_child,     kind::terminate_child,
                               kind::terminate_child, kind::restart_child};
     m.what = kinds[g.a % std::size(kinds)];
+    // What takes a child away and puts another in its place.
+    if (again_ && g.d % 3 == 2 && last_ == kind::terminate_child) m.what = kind::delete_child;
+    if (again_ && g.d % 3 == 2 && last_ == kind::delete_child) m.what = kind::start_child;
+    last_ = m.what;
     if (s.spec.what == role::dynamic && m.what == kind::start_child && g.b % 5 != 4)
       m.what = kind::start_dynamic;
     std::string added, how;
@@ -344,6 +350,7 @@ class performance {
   bool again_ = false;  ///< the last call was about
   std::string asked_{};  ///< this supervisor's
   std::string about_{};  ///< child
+  message::kind last_ = message::kind::count_children;
   std::map<std::string, std::deque<outcome>> first_;
   reference::child top_;
   reference::tree model_;
