@@ -44,6 +44,7 @@ void address_book::turn_the_page() {
     formers[std::move(id)] = {std::move(cells[i]), books.empty() ? nullptr : books.mapped()};
   }
   cells.clear();
+  built.clear();
   ids = {};
 }
 
@@ -67,6 +68,7 @@ void end_entry(const address_book::entry& e, const exit_reason& why) {
 void address_book::end(std::uint32_t index, const exit_reason& why) {
   if (!at(index)) return;
   ids.erase(index, hash(cells[index]->id()));
+  if (index < built.size()) built[index] = false;
   const auto books = below.extract(index);
   end_entry({std::exchange(cells[index], {}), books.empty() ? nullptr : books.mapped()}, why);
 }
@@ -84,6 +86,7 @@ void address_book::end_all(const exit_reason& why) {
     end_entry({std::move(cells[i]), books.empty() ? nullptr : books.mapped()}, why);
   }
   cells.clear();
+  built.clear();
 }
 
 cell_ptr make_child(cell& parent, const actor_type& type, factory_ref made_by,
@@ -140,13 +143,17 @@ detail::cell* children::add_cell(const detail::actor_type& type, detail::factory
   made.below = below;
   detail::cell* x = made.cell.get();
   book_.put(index, std::move(made));
+  book_.built.push_back(true);
   specs_.push_back(spec);
   return x;
 }
 
 std::shared_ptr<detail::address_book> children::book_below(std::string_view id) const {
+  auto fresh = std::make_shared<detail::address_book>();
   const auto* before = book_.former(id);
-  return before && before->below ? before->below : std::make_shared<detail::address_book>();
+  // A temporary supervisor's address has ended with it, and so have those below.
+  if (!before || !before->below || before->cell->ends_with_incarnation()) return fresh;
+  return before->below;
 }
 
 supervisor_ref children::supervise(child_spec spec, builder build) {

@@ -95,8 +95,9 @@ milliseconds supervisor::now() const noexcept { return milliseconds{cell_->now()
 
 /// Children that no builder has added end with this incarnation.
 void supervisor::end_added(const exit_reason& why) {
-  for (std::size_t i = book_->cells.size(); i-- > (dynamic_ ? 0 : built_);)
-    book_->end(static_cast<std::uint32_t>(i), why);
+  for (std::size_t i = book_->cells.size(); i-- > 0;)
+    if (i >= book_->built.size() || !book_->built[i])
+      book_->end(static_cast<std::uint32_t>(i), why);
 }
 
 void supervisor::build() {
@@ -126,8 +127,8 @@ void supervisor::build() {
                           this};
   mind_.emplace(all.spec_, names);
   mind_->note_changes(scope_->followed.load(std::memory_order_relaxed));
-  built_ = all.specs_.size();
-  for (std::uint32_t i = 0; i < built_; ++i) mind_->add(all.specs_[i], cell_of(i).incarnation());
+  for (std::uint32_t i = 0; i < all.specs_.size(); ++i)
+    mind_->add(all.specs_[i], cell_of(i).incarnation());
 }
 
 task<> supervisor::started() {

@@ -171,12 +171,11 @@ void cell::finish(exit_reason why) noexcept {
     e.stop_reason = {};
   }
   // The parent first: whoever hears of the end and asks it finds the place free.
-  const bool others = extras_ || ends_with_incarnation_;
   report(!was_starting                                         ? report_kind::ended
          : why.what() == exit_reason::kind::start_failed       ? report_kind::start_failed
          : ignores_ && why.what() == exit_reason::kind::normal ? report_kind::ignored
                                                                : report_kind::ended,
-         others ? why : std::move(why));
+         why);
   if (extras_) {
     for (const cell_ptr& other : std::exchange(extras_->links, {}))
       signal_end(other.get(), why, true);

@@ -83,6 +83,7 @@ struct address_book {
 
   std::vector<cell_ptr> cells;  ///< by child_index; null: there is none
   std::unordered_map<std::uint32_t, shared> below;  ///< of those that are supervisors
+  std::vector<bool> built;  ///< by child_index: added by the builder, not by a call
   id_index ids;
   std::unordered_map<std::string, entry> formers;
   bool dynamic = false;        ///< its ids are numbers, given in turn
@@ -220,7 +221,6 @@ class supervisor
   builder build_;
   const std::shared_ptr<const dynamic_spec> dynamic_;  ///< null: an ordinary supervisor
   bool root_;
-  std::size_t built_ = 0;  ///< children that the builder has added; they have the first indices
 
   std::optional<decision> mind_;
   decision::actions actions_;

@@ -21,6 +21,16 @@ class other_worker : public actor<act, question, linger> {
 
 errc code_of(const result<answer>& r) { return r ? errc{} : r.error().code(); }
 
+/// Starts a worker of a dynamic supervisor.
+struct hire {
+  habit_ptr habits;
+  using reply = address;
+};
+class hired : public worker {
+ public:
+  explicit hired(hire h) : worker(h.habits) {}
+};
+
 }  // namespace
 
 TEST_CASE("a temporary child's address ends with it, and the same id later is another address") {
@@ -206,5 +216,55 @@ TEST_CASE("addresses end when a tree could not be started") {
     for (const address& x : {a, leaf, never})
       CHECK(code_of(w.run.ask(x, question{}, 10ms)) == errc::gone);
     CHECK(w.alive == 0);
+  }
+}
+
+TEST_CASE("a child added in the place of a deleted one ends with its supervisor's incarnation") {
+  for (const auto seed : seeds) {
+    CAPTURE(seed);
+    world w{seed};
+    address a, boom;
+    w.open([&, ha = w.habits("a"), hb = w.habits("boom")](children& s) {
+      s.supervise({.id = "desk", .restart = transient}, [&, ha, hb](children& d) {
+        d.intensity(0, 1s);
+        a = d.add<worker>("a", ha);
+        boom = d.add<worker>("boom", hb);
+      });
+    });
+    const auto desk = supervisor_of(a);
+    REQUIRE(w.run.ask(desk, terminate_child{"a"}));
+    REQUIRE(w.run.ask(desk, delete_child{"a"}));
+    const auto added = w.run.ask(desk, start_child<worker>({.id = "a"}, w.habits("x")));
+    REQUIRE(added);
+    w.tell(boom, crash());
+    CHECK(code_of(w.run.ask(added->as<worker>(), question{})) == errc::gone);
+    CHECK(w.states(desk) == "a running#1, boom running#2");
+    // Also where nobody builds the supervisor again.
+    REQUIRE(w.run.ask(desk, terminate_child{"a"}));
+    REQUIRE(w.run.ask(desk, delete_child{"a"}));
+    const auto again = w.run.ask(desk, start_child<worker>({.id = "y"}, w.habits("y")));
+    REQUIRE(again);
+    REQUIRE(w.run.ask(supervisor_of(detail_ref::get(desk)), terminate_child{"desk"}));
+    CHECK(code_of(w.run.ask(again->as<worker>(), question{})) == errc::gone);
+  }
+}
+
+TEST_CASE("a temporary dynamic supervisor that is built again counts its children from 1") {
+  for (const auto seed : seeds) {
+    CAPTURE(seed);
+    world w{seed};
+    dynamic_ref<hire> staff;
+    w.open([&](children& s) {
+      s.supervise("desk", [&](children& d) {
+        staff = d.dynamic<hired, hire>({.own = {.id = "staff", .restart = temporary}});
+      });
+    });
+    REQUIRE(w.run.ask(staff, hire{w.habits("x")}));
+    const auto first = staff;
+    kill(supervisor_of(staff));
+    w.run.run_until_idle();
+    REQUIRE(staff != first);
+    REQUIRE(w.run.ask(staff, hire{w.habits("y")}));
+    CHECK(w.states(detail_ref::make<supervisor_ref>(detail_ref::get(staff))) == "1 running#1");
   }
 }

@@ -138,19 +138,19 @@ TEST_CASE("OTP: a temporary child's crash touches neither siblings nor the count
 }
 
 TEST_CASE("OTP: a transient supervisor that gives up with shutdown is not restarted; ours is") {
-  for (const bool otp : {true, false}) {
+  for (const bool clean : {true, false}) {
     world w;
     address a;
     w.open([&, h = w.habits("a")](children& s) {
       s.supervise({.id = "desk", .restart = transient}, [&, h](children& d) {
         d.intensity(0, 1s);
-        d.spec().exhausted_is_shutdown = otp;
+        d.spec().exhausted_is_shutdown = clean;
         a = d.add<worker>("a", h);
       });
     });
     const auto shop = supervisor_of(detail_ref::get(a)->parent());
     w.tell(a, crash());
-    CHECK(w.states(shop) == (otp ? "desk stopped#1" : "desk running#2"));
+    CHECK(w.states(shop) == (clean ? "desk stopped#1" : "desk running#2"));
   }
 }
 
