@@ -16,6 +16,8 @@
 
 namespace shop {
 
+using namespace std::chrono_literals;
+
 void tree::build(coppice::children& top) {
   const auto lines = std::make_shared<line_source>(input);
   const auto books = std::make_shared<ledger>(ledger_file, give_up);
