@@ -95,8 +95,9 @@ milliseconds supervisor::now() const noexcept { return milliseconds{cell_->now()
 
 /// Children that no builder has added end with this incarnation.
 void supervisor::end_added(const exit_reason& why) {
-  for (std::size_t i = book_->cells.size(); i-- > (dynamic_ ? 0 : built_);)
-    book_->end(static_cast<std::uint32_t>(i), why);
+  for (std::size_t i = book_->cells.size(); i-- > 0;)
+    if (i >= built_ || (i < replaced_.size() && replaced_[i]))
+      book_->end(static_cast<std::uint32_t>(i), why);
 }
 
 void supervisor::build() {

@@ -124,6 +124,10 @@ void supervisor::add_and_start(const child_spec& spec, detail::cell_ptr child,
                                detail::open_call call) {
   const child_index at = mind_->add(spec);
   book_->put(at, {std::move(child), std::move(below)});
+  if (at < built_) {
+    replaced_.resize(built_);
+    replaced_[at] = true;
+  }
   mind_->start_added(at, open(call), actions_);
   apply();
 }

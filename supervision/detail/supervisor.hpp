@@ -221,6 +221,7 @@ class supervisor
   const std::shared_ptr<const dynamic_spec> dynamic_;  ///< null: an ordinary supervisor
   bool root_;
   std::size_t built_ = 0;  ///< children that the builder has added; they have the first indices
+  std::vector<bool> replaced_;  ///< of those indices: which an added child has taken since
 
   std::optional<decision> mind_;
   decision::actions actions_;
