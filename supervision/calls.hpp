@@ -87,6 +87,7 @@ struct child_list {
   coppice::strategy strategy{};
   /// In the order of their start; under `otp` newest first, as OTP has it.
   std::vector<child_info> children;
+  bool newest_first = false;
   /// The last failures, oldest first, at most `decision::history_length`.
   std::vector<child_failure> failures;
 };
