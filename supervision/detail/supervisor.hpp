@@ -223,6 +223,8 @@ class supervisor
   std::size_t built_ = 0;  ///< children that the builder has added; they have the first indices
   std::vector<bool> replaced_;  ///< of those indices: which an added child has taken since
 
+  bool told_all_ = false;  ///< to those who follow the tree: each child once, if need be
+
   std::optional<decision> mind_;
   decision::actions actions_;
   std::optional<exit_reason> failed_start_;
