@@ -133,6 +133,15 @@ TEST_CASE("a dynamic supervisor takes no more children than it may have") {
   CHECK(w.add("c").path() == "/shop/staff/3");
 }
 
+TEST_CASE("the strategy simple_one_for_one is not chosen by hand") {
+  world w;
+  w.open([](children& s) { s.strategy(strategy::simple_one_for_one); });
+  CHECK(w.ended() ==
+        "start_failed: the children could not be built (at /shop#1), because invalid, because the "
+        "strategy simple_one_for_one is for children made from a template: add them with "
+        "children::dynamic (at /shop)");
+}
+
 // ---- how they end -------------------------------------------------------------------------------
 
 TEST_CASE("a dynamic child that ends for good is forgotten, whatever its restart type") {
