@@ -26,7 +26,8 @@
 /// What a supervisor itself refuses has a code of its own: `not_found`, `running`,
 /// `already_present`, `already_started`, `restarting`, `simple_one_for_one`, `invalid`, `limit`;
 /// a start that failed is `failed` with its chain of causes. All of them are final answers except
-/// `restarting`. A supervisor that ends meanwhile answers `crashed`, with its reason.
+/// `restarting`. A supervisor that ends meanwhile answers what has become of the child then; a list
+/// that it had not finished is answered `crashed`, with its reason.
 namespace coppice {
 
 class children;
