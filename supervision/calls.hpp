@@ -26,7 +26,8 @@
 /// What a supervisor itself refuses has a code of its own: `not_found`, `running`,
 /// `already_present`, `already_started`, `restarting`, `simple_one_for_one`, `invalid`, `limit`;
 /// a start that failed is `failed` with its chain of causes. All of them are final answers except
-/// `restarting`. A supervisor that ends meanwhile answers `crashed`, with its reason.
+/// `restarting`. A supervisor that ends meanwhile answers what has become of the child then; a list
+/// that it had not finished is answered `crashed`, with its reason.
 namespace coppice {
 
 class children;
@@ -87,6 +88,7 @@ struct child_list {
   coppice::strategy strategy{};
   /// In the order of their start; under `otp` newest first, as OTP has it.
   std::vector<child_info> children;
+  bool newest_first = false;
   /// The last failures, oldest first, at most `decision::history_length`.
   std::vector<child_failure> failures;
 };

@@ -67,7 +67,6 @@ decision::decision(supervisor_spec spec, child_names names) : spec_(spec), names
 
 std::uint32_t decision::share(child_spec policy) {
   policy.id.clear();
-  if (spec_.drop_mailboxes) policy.keep_mailbox = false;
   // Children mostly share a few policies; looking further back would make many distinct ones slow.
   constexpr std::ptrdiff_t looked_at = 16;
   const auto known =
@@ -224,10 +223,14 @@ void decision::terminate_child(child_index child, call_id call, actions& out) {
     case child_state::stopped: answer(call, child, errc{}, out); return;
     case child_state::restarting:
       set(r, child_state::stopped);
+      answer(call, child, errc{}, out);
+      if (spec_.strategy == strategy::simple_one_for_one) {
+        remove(child, exit_reason::shutdown(), out);
+        return;
+      }
       // Those that its group's restart had not come to stay as they are: nobody starts them now.
       for (child_index c = first_; c != no_child; c = next(c))
         if (children_[c].state == child_state::stopped) hold(c, out);
-      answer(call, child, errc{}, out);
       return;
     case child_state::ended: {
       wait(r, call, false);
@@ -605,7 +608,9 @@ void decision::recover(child_index child, const exit_reason& reason, time now, a
   ++trouble_of(r).restarts;
   switch (spec_.strategy) {
     case strategy::one_for_one:
-    case strategy::simple_one_for_one: launch(child, !policy(r).keep_mailbox, out); return;
+    case strategy::simple_one_for_one:
+      launch(child, spec_.drop_mailboxes || !policy(r).keep_mailbox, out);
+      return;
     case strategy::one_for_all:
     case strategy::rest_for_one: regroup(child, now, out); return;
   }

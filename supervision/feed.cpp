@@ -2,6 +2,7 @@
 #include <coppice/supervision/feed_private.hpp>
 
 #include <iterator>
+#include <limits>
 #include <utility>
 
 namespace coppice {
@@ -45,33 +46,37 @@ void tree_view::enter(tree_node node, const std::string& parent) {
   for (const tree_node& child : children) enter(child, path);
 }
 
-/// Nothing below a supervisor that does not run is there.
-void tree_view::forget_below(const std::string& path) {
-  const auto found = below_.extract(path);
-  if (found.empty()) return;
-  for (const auto& [place, child] : found.mapped()) {
-    forget_below(child);
-    rows_.erase(child);
-  }
+/// Nothing below a supervisor that does not run is there; but what a snapshot has shown later is.
+void tree_view::forget_below(const std::string& path, std::uint64_t before) {
+  const auto found = below_.find(path);
+  if (found == below_.end()) return;
+  std::erase_if(found->second, [&](const auto& entry) {
+    const auto at = rows_.find(entry.second);
+    const bool old = at->second.node.version < before;
+    forget_below(entry.second, old ? std::numeric_limits<std::uint64_t>::max() : before);
+    if (old) rows_.erase(at);
+    return old;
+  });
+  if (found->second.empty()) below_.erase(found);
 }
 
 void tree_view::apply(const tree_change& change) {
   const std::string path = change.parent + '/' + change.child.id;
   const auto known = rows_.find(path);
-  if (known != rows_.end() && known->second.node.version >= change.version) return;
   if (!change.parent.empty() && !rows_.contains(change.parent)) return;
-  if (change.child.state == child_state::removed) {
+  const child_state state = change.child.state;
+  const bool has_children = change.child.kind == child_kind::supervisor &&
+                            (state == child_state::running || state == child_state::stopping ||
+                             state == child_state::killing);
+  // Also of a change that the row shows already: changes of its children may have come before.
+  if (!has_children) forget_below(path, change.version);
+  if (known != rows_.end() && known->second.node.version >= change.version) return;
+  if (state == child_state::removed) {
     if (known == rows_.end()) return;
-    forget_below(path);
     below_[change.parent].erase(known->second.place);
     rows_.erase(known);
     return;
   }
-  const bool has_children =
-      change.child.kind == child_kind::supervisor &&
-      (change.child.state == child_state::running || change.child.state == child_state::stopping ||
-       change.child.state == child_state::killing);
-  if (!has_children) forget_below(path);
   enter(as_tree_node(change.child, change.parent), change.parent);
 }
 

@@ -77,7 +77,7 @@ class tree_view {
   };
 
   void enter(tree_node node, const std::string& parent);
-  void forget_below(const std::string& path);
+  void forget_below(const std::string& path, std::uint64_t before);
 
   std::map<std::string, row> rows_;  ///< by path
   std::map<std::string, std::map<std::uint64_t, std::string>> below_;  ///< paths by place

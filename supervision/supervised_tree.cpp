@@ -36,6 +36,7 @@ void fill(outside& asker, tree_node& node, const supervisor_ref& from, clock::ti
   }
   node.kind = name(list->strategy);
   node.failures = std::move(list->failures);
+  if (list->newest_first) std::reverse(list->children.begin(), list->children.end());
   node.children.reserve(list->children.size());
   for (const child_info& child : list->children) {
     node.children.push_back(as_tree_node(child, node.path));

@@ -126,7 +126,8 @@ void supervisor::build() {
                           },
                           this};
   mind_.emplace(all.spec_, names);
-  mind_->note_changes(scope_->followed.load(std::memory_order_relaxed));
+  told_all_ = scope_->followed.load(std::memory_order_relaxed);
+  mind_->note_changes(told_all_);
   for (std::uint32_t i = 0; i < all.specs_.size(); ++i)
     mind_->add(all.specs_[i], cell_of(i).incarnation());
 }
@@ -346,7 +347,14 @@ void supervisor::tell_changes() {
         scope_->tell({0, me, info(child)});
     mind_->changed.clear();
   }
-  mind_->note_changes(scope_->followed.load(std::memory_order_relaxed));
+  const bool followed = scope_->followed.load(std::memory_order_relaxed);
+  mind_->note_changes(followed);
+  if (told_all_ || !mind_->up()) return;
+  told_all_ = true;
+  // Whoever has come since this supervisor began to start could not ask it for its children.
+  if (!followed) return;
+  for (child_index c = mind_->first(); c != no_child; c = mind_->next(c))
+    scope_->tell({0, path(), info(c)});
 }
 
 void supervisor::tell_removed(child_index child) {

@@ -291,7 +291,8 @@ bool supervisor::write_slice(listing& l) const {
   if (l.next != no_child) return false;
   l.list.strategy = mind_->spec().strategy;
   // OTP's lists begin with the newest child.
-  if (mind_->spec().serial) std::reverse(l.list.children.begin(), l.list.children.end());
+  l.list.newest_first = mind_->spec().serial;
+  if (l.list.newest_first) std::reverse(l.list.children.begin(), l.list.children.end());
   for (restart_record& r : mind_->history())
     l.list.failures.push_back(
         {std::move(r.id), r.incarnation, r.reason.text(), now() - r.at, r.up});

@@ -221,6 +221,7 @@ class supervisor
   builder build_;
   const std::shared_ptr<const dynamic_spec> dynamic_;  ///< null: an ordinary supervisor
   bool root_;
+  bool told_all_ = false;  ///< to those who follow the tree: each child once, if need be
 
   std::optional<decision> mind_;
   decision::actions actions_;

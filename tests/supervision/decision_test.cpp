@@ -517,6 +517,19 @@ TEST_CASE("a child that fails to start before a stop has reached it is not retri
   CHECK(s.stopped(1) == "exit shutdown");
 }
 
+TEST_CASE("a significant child whose restart has failed is still there") {
+  child_spec key = child_with(transient);
+  key.significant = true;
+  supervisor s{{.auto_shutdown = auto_shutdown::all_significant}, {key, key}};
+  s.all_up();
+  s.crashed(0);
+  CHECK(s.start_failed(0) == "start_error 0#2, retry 0#2");
+  CHECK(s.ended(1, exit_reason::normal()) == "hold 1#1");
+  CHECK(s.retry(0) == "start 0#3");
+  s.started(0);
+  CHECK(s.ended(0, exit_reason::normal()) == "hold 0#3, exit shutdown");
+}
+
 TEST_CASE("a stop takes over a child that is being killed for its late start") {
   supervisor s{{}, permanent_children(1)};
   s.begin();

@@ -337,6 +337,122 @@ TEST_CASE("in a group the sibling that fails to start is retried and the group s
   }
 }
 
+TEST_CASE("rest_for_one stops those behind in reverse order and starts from the dead one on") {
+  for (const auto seed : seeds) {
+    CAPTURE(seed);
+    for (const auto& rules : both_rules(rest_for_one)) {
+      family w{seed, rules, {{.id = "a"}, {.id = "b"}, {.id = "c"}, {.id = "d"}}};
+      w.tell(w.at["b"], crash());
+      CHECK(w.log.take() ==
+            "b1 stops, b1 ends, d1 stops, d1 ends, c1 stops, c1 ends, b2 starts, b2 runs, "
+            "c2 starts, c2 runs, d2 starts, d2 runs");
+      w.tell(w.at["d"], crash());
+      CHECK(w.log.take() == "d2 stops, d2 ends, d3 starts, d3 runs");
+      CHECK(w.call(which_child{"a"}) == "a running#1");
+      CHECK(w.call(which_child{"c"}) == "c running#2");
+    }
+  }
+}
+
+TEST_CASE(
+    "rest_for_one brings back what was stopped behind the dead one, and ends what is temporary") {
+  for (const auto seed : seeds) {
+    CAPTURE(seed);
+    for (const auto& rules : both_rules(rest_for_one)) {
+      family w{seed,
+               rules,
+               {{.id = "a", .restart = transient},
+                {.id = "b"},
+                {.id = "c", .restart = transient},
+                {.id = "d"},
+                {.id = "t", .restart = temporary}}};
+      w.tell(w.at["a"], halt());
+      w.tell(w.at["c"], halt());
+      REQUIRE(w.call(terminate_child{"d"}) == "done");
+      w.tell(w.at["b"], crash());
+      CHECK(w.call(which_child{"a"}) == "a stopped#1");
+      CHECK(w.call(which_child{"c"}) == "c running#2");
+      CHECK(w.call(which_child{"d"}) == "d running#2");
+      CHECK(w.call(which_child{"t"}) == "not_found");
+    }
+  }
+}
+
+TEST_CASE("deaths behind and before the dead one: the former are absorbed, the latter judged") {
+  for (const auto seed : seeds) {
+    CAPTURE(seed);
+    for (const auto& rules : both_rules(rest_for_one)) {
+      family w{seed, rules, {{.id = "a"}, {.id = "b"}, {.id = "c"}, {.id = "d"}}};
+      w.of("d")->stop_takes = 100ms;
+      w.tell(w.at["b"], crash());
+      w.tell(w.at["c"], crash());  // d stops
+      w.run.advance(101ms);
+      CHECK(w.call(which_child{"c"}) == "c running#2");
+      CHECK(w.run.ask(w.self, which_child{"c"})->restarts == 0);
+      w.tell(w.at["b"], crash());
+      w.tell(w.at["a"], crash());  // d stops; a is none of the group's
+      w.run.advance(300ms);
+      CHECK(w.run.ask(w.self, which_child{"a"})->restarts == 1);
+      CHECK(w.call(which_child{"a"}) == "a running#2");
+      CHECK(w.call(which_child{"d"}) == "d running#4");
+    }
+  }
+}
+
+TEST_CASE("in rest_for_one the sibling that fails to start is retried from there") {
+  for (const auto seed : seeds) {
+    CAPTURE(seed);
+    for (const auto& rules : both_rules(rest_for_one)) {
+      family w{seed, rules, {{.id = "a"}, {.id = "b"}, {.id = "c"}}};
+      later<which_children> seen;
+      fail_start_and(*w.of("b"), [&] { seen = w.run.begin_ask(w.self, which_children{}); });
+      w.tell(w.at["a"], crash());
+      CHECK(said(seen) == (rules.serial ? "c stopped#1, b restarting#2, a running#2"
+                                        : "a running#2, b restarting#2, c stopped#1"));
+      CHECK(w.log.take() ==
+            "a1 stops, a1 ends, c1 stops, c1 ends, b1 stops, b1 ends, a2 starts, a2 runs, "
+            "b2 starts, b2 ends, b3 starts, b3 runs, c2 starts, c2 runs");
+      CHECK(w.run.ask(w.self, which_child{"a"})->restarts == 1);
+      CHECK(w.run.ask(w.self, which_child{"b"})->restarts == 1);
+    }
+  }
+}
+
+TEST_CASE(
+    "one whose retry is cancelled leaves those behind it stopped until somebody starts them") {
+  for (const auto seed : seeds) {
+    CAPTURE(seed);
+    for (const auto how : {one_for_all, rest_for_one})
+      for (const auto& rules : both_rules(how)) {
+        family w{seed, rules, {{.id = "a"}, {.id = "b"}, {.id = "c"}}};
+        later<terminate_child> cancelled;
+        fail_start_and(*w.of("b"),
+                       [&] { cancelled = w.run.begin_ask(w.self, terminate_child{"b"}); });
+        w.tell(w.at["a"], crash());
+        CHECK(said(cancelled) == "done");
+        CHECK(w.call(which_child{"a"}) == "a running#2");
+        CHECK(w.call(which_child{"b"}) == "b stopped#2");
+        CHECK(w.call(which_child{"c"}) == "c stopped#1");
+        CHECK(w.run.ask(w.at["c"], question{}).error().code() == errc::stopped);
+        CHECK(w.call(restart_child{"c"}) == "c#2 runs");
+        CHECK(w.call(which_child{"b"}) == "b stopped#2");
+      }
+  }
+}
+
+TEST_CASE("one end is one counted restart, however many siblings it involves") {
+  for (const auto how : {one_for_all, rest_for_one})
+    for (auto rules : both_rules(how)) {
+      rules.intensity.restarts = 1;
+      family w{1, rules, {{.id = "a"}, {.id = "b"}, {.id = "c"}, {.id = "d"}}};
+      w.tell(w.at["a"], crash());
+      CHECK(w.tree->up());
+      CHECK(w.alive == 4);
+      w.tell(w.at["b"], crash());
+      CHECK(w.tree->ended());
+    }
+}
+
 TEST_CASE("a child killed from outside is restarted like after a crash unless temporary") {
   for (const auto seed : seeds) {
     CAPTURE(seed);

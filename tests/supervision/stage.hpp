@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -124,8 +125,8 @@ struct linger {
   milliseconds time;
 };
 
-/// A child. Writes into the diary: `a1 starts` (constructed), `a1 runs` (start complete),
-/// `a1 stops` and `a1 stopped` (its `stopping`), `a1 ends` (destroyed).
+/// A child. Writes into the diary: `a1 starts` (constructed), `a1 runs` or `a1 declines` (its
+/// start is complete), `a1 stops` and `a1 stopped` (its `stopping`), `a1 ends` (destroyed).
 class worker : public coppice::actor<act, question, linger> {
  public:
   explicit worker(habit_ptr h) : here_(*this, std::move(h)) {}
@@ -136,7 +137,7 @@ class worker : public coppice::actor<act, question, linger> {
       co_await start;
     }
     if (here_.of->at_start) here_.of->at_start(*this);
-    note("runs");
+    note(declines_ ? "declines" : "runs");
   }
   coppice::task<> stopping(const coppice::exit_reason&) {
     note("stops");
@@ -156,8 +157,13 @@ class worker : public coppice::actor<act, question, linger> {
   }
 
   void note(const std::string& what) { here_.note(what); }
+  void decline() {
+    declines_ = true;
+    ignore();
+  }
   std::stop_token token() { return cell_->stop_token(); }
 
+  using coppice::actor_base::ask;
   using coppice::actor_base::exit;
   using coppice::actor_base::link;
   using coppice::actor_base::stop;
@@ -183,6 +189,7 @@ class worker : public coppice::actor<act, question, linger> {
     std::string label;
   };
   presence here_;
+  bool declines_ = false;
 };
 using address = worker::address;
 
@@ -199,6 +206,22 @@ inline void fail_starts(habit& h, int times, const std::string& why = "no start"
       --*left;
       throw std::runtime_error(why);
     }
+  };
+}
+
+/// From now on starts are declined.
+inline void decline_starts(habit& h) {
+  h.at_start = [](worker& w) { w.decline(); };
+}
+/// Starts succeed again.
+inline void allow_starts(habit& h) { h.at_start = nullptr; }
+/// The next start does this, which happens while nobody else runs, and fails: what is asked here
+/// finds the child `restarting`, for the retry is queued behind it.
+inline void fail_start_and(habit& h, std::function<void()> meanwhile) {
+  h.at_start = [first = std::make_shared<bool>(true), meanwhile = std::move(meanwhile)](worker&) {
+    if (!std::exchange(*first, false)) return;
+    meanwhile();
+    throw std::runtime_error("no start");
   };
 }
 
@@ -219,6 +242,45 @@ struct reports : coppice::supervision_observer {
   diary brief;  ///< the same as `child_terminated a#1 crashed`, without progress
   diary stuck;
 };
+
+// ---- answers in words
+// ----------------------------------------------------------------------------
+
+inline std::string in_words(const coppice::done&) { return "done"; }
+inline std::string in_words(const coppice::child_address& c) {
+  return c.id + '#' + std::to_string(c.incarnation) + (c.running ? " runs" : " declines");
+}
+inline std::string in_words(const coppice::child_info& c) {
+  return c.id + ' ' + std::string{coppice::name(c.state)} + '#' + std::to_string(c.incarnation);
+}
+inline std::string in_words(const coppice::child_list& l) {
+  std::string text;
+  for (const auto& c : l.children) text += (text.empty() ? "" : ", ") + in_words(c);
+  return text;
+}
+inline std::string in_words(const coppice::child_counts& c) {
+  return std::to_string(c.specs) + " specs, " + std::to_string(c.active) + " active, " +
+         std::to_string(c.supervisors) + " supervisors, " + std::to_string(c.workers) + " workers";
+}
+inline std::string in_words(const coppice::child_spec& s) { return "spec of " + s.id; }
+inline std::string in_words(const address& a) { return a ? a.path() : "nobody"; }
+
+/// The answer, or the code of the error.
+template <class R>
+std::string said(const coppice::result<R>& r) {
+  return r ? in_words(*r) : std::string{coppice::name(r.error().code())};
+}
+template <class E>
+std::string said(coppice::testing::executor::question<E>& q) {
+  return q.answered() ? said(q.take()) : "no answer";
+}
+/// A question that is asked in the middle of something.
+template <class E>
+using later = std::optional<coppice::testing::executor::question<E>>;
+template <class E>
+std::string said(later<E>& q) {
+  return q ? said(*q) : "not asked";
+}
 
 /// The supervisor of a child.
 inline coppice::supervisor_ref supervisor_of(coppice::detail::cell* child) {
@@ -252,8 +314,8 @@ struct world {
     run.run_until_idle();
   }
   /// Sends and lets everything settle.
-  template <class E>
-  void tell(const address& to, E event) {
+  template <class E, class... Es>
+  void tell(const coppice::ref<Es...>& to, E event) {
     run.send(to, std::move(event));
     run.run_until_idle();
   }
@@ -262,13 +324,15 @@ struct world {
     auto answered = run.ask(of, coppice::which_children{}, 1ms);
     return answered ? std::move(answered->children) : std::vector<coppice::child_info>{};
   }
+  template <class E, class... Es>
+  std::string ask(const coppice::ref<Es...>& whom, E event) {
+    return said(run.ask(whom, std::move(event)));
+  }
   /// `a running#1, b stopped#2`.
   std::string states(const coppice::supervisor_ref& of) {
-    std::string text;
-    for (const auto& n : rows(of))
-      text += (text.empty() ? "" : ", ") + n.id + ' ' + std::string{coppice::name(n.state)} + '#' +
-              std::to_string(n.incarnation);
-    return text;
+    coppice::child_list all;
+    all.children = rows(of);
+    return in_words(all);
   }
   std::string ended() const {
     const auto why = tree->ended();
@@ -287,6 +351,101 @@ struct world {
   std::atomic<int> alive{0};
   coppice::testing::executor run;
   std::unique_ptr<coppice::supervised_tree> tree;
+};
+
+/// Rules under which the number of restarts is not the point.
+inline coppice::supervisor_spec patient(coppice::supervisor_spec rules,
+                                        coppice::strategy how = coppice::one_for_one) {
+  rules.strategy = how;
+  rules.intensity.restarts = 100;
+  return rules;
+}
+/// Ours and OTP's, for what holds under both.
+inline std::vector<coppice::supervisor_spec> both_rules(
+    coppice::strategy how = coppice::one_for_one) {
+  return {patient({}, how), patient(coppice::otp, how)};
+}
+
+/// A world whose tree is one supervisor with a worker for each spec.
+struct family : world {
+  explicit family(std::uint64_t seed = 1) : world(seed) {}
+  family(std::uint64_t seed, coppice::supervisor_spec rules, std::vector<coppice::child_spec> specs)
+      : world(seed) {
+    open_with(std::move(rules), std::move(specs));
+  }
+  void open_with(coppice::supervisor_spec rules, std::vector<coppice::child_spec> specs) {
+    open([this, rules = std::move(rules), specs = std::move(specs)](coppice::children& s) {
+      s.spec() = rules;
+      self = s.self();
+      for (const auto& spec : specs) at[spec.id] = s.add<worker>(spec, of(spec.id));
+    });
+    log.take();
+  }
+  /// How the child with this id behaves, also one that is not there yet.
+  habit_ptr of(const std::string& id) {
+    habit_ptr& h = habits_[id];
+    if (!h) h = habits(id);
+    return h;
+  }
+  template <class E>
+  std::string call(E event) {
+    return ask(self, std::move(event));
+  }
+  /// Asks for a new child.
+  coppice::detail::start_child_call hiring(coppice::child_spec spec) {
+    const habit_ptr h = of(spec.id);
+    return coppice::start_child<worker>(std::move(spec), h);
+  }
+  std::string states() { return world::states(self); }
+
+  coppice::supervisor_ref self;
+  std::map<std::string, address> at;
+
+ private:
+  std::map<std::string, habit_ptr> habits_;
+};
+
+/// Starts a dynamic worker whose behaviour is in the event.
+struct hire {
+  habit_ptr habits;
+  using reply = address;
+};
+class hired : public worker {
+ public:
+  explicit hired(const hire& h) : worker(h.habits) {}
+};
+
+/// A world with a dynamic supervisor, `/shop/staff`.
+struct crew : world {
+  explicit crew(std::uint64_t seed = 1, coppice::dynamic_spec spec = {}) : world(seed) {
+    spec.own.id = "staff";
+    open([this, spec](coppice::children& s) {
+      s.intensity(100, 5s);
+      shop = s.self();
+      staff = s.dynamic<hired, hire>(spec);
+    });
+  }
+  /// Starts one that runs.
+  address add(const std::string& name) {
+    auto started = run.ask(staff, hire{of(name)});
+    return started ? *started : address{};
+  }
+  habit_ptr of(const std::string& name) {
+    habit_ptr& h = habits_[name];
+    if (!h) h = habits(name);
+    return h;
+  }
+  template <class E>
+  std::string call(E event) {
+    return ask(staff, std::move(event));
+  }
+  std::string states() { return world::states(staff); }
+
+  coppice::supervisor_ref shop;
+  coppice::dynamic_ref<hire> staff;
+
+ private:
+  std::map<std::string, habit_ptr> habits_;
 };
 
 }  // namespace stage

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What OTP's supervisor documents or was seen to do, row by row, as far as this supervisor offers
-// the feature: one_for_one and one_for_all.
+// What OTP's supervisor documents or was seen to do, row by row, as far as no other file shows it
+// of a feature. docs/otp-statements.md names the test of each statement.
 #include "stage.hpp"
 
 #include <doctest/doctest.h>
@@ -123,7 +123,7 @@ TEST_CASE("OTP: the table of restart types and exit reasons") {
 }
 
 TEST_CASE("OTP: a temporary child's crash touches neither siblings nor the count") {
-  for (const auto how : {one_for_one, one_for_all}) {
+  for (const auto how : {one_for_one, one_for_all, rest_for_one}) {
     world w;
     address t, a;
     w.open([&, ht = w.habits("t"), ha = w.habits("a")](children& s) {
@@ -366,4 +366,92 @@ TEST_CASE("OTP: a child that asks its own supervisor's stop from inside does not
   w.tell(a, act{[&](worker&) { w.tree->request_stop(); }});
   CHECK(w.ended() == "shutdown");
   CHECK(w.alive == 0);
+}
+
+TEST_CASE("OTP: nobody else's exit message is taken for a child's end") {
+  for (const auto seed : seeds) {
+    CAPTURE(seed);
+    for (const auto& rules : both_rules()) {
+      family w{seed, rules, {{.id = "a"}, {.id = "b"}}};
+      // A child that is linked to its supervisor is no more than any other stranger to it.
+      w.tell(w.at["a"], act{[&](worker& a) { a.link(w.self); }});
+      w.tell(w.at["b"], act{[&](worker& b) { b.exit(w.self, exit_reason::failed("x")); }});
+      w.tell(w.at["a"], crash());
+      CHECK(w.run.ask(w.self, which_child{"a"})->restarts == 1);
+      CHECK(w.call(which_child{"a"}) == "a running#2");
+      CHECK(w.told.brief.take() == "child_terminated a#1 crashed");
+    }
+  }
+}
+
+// ---- what is reported, in which order
+// ------------------------------------------------------------
+
+TEST_CASE("OTP: a report carries who, which child, why and the child's spec") {
+  struct keep : supervision_observer {
+    void on_report(const supervisor_report& r) noexcept override {
+      if (r.about != report_context::child_terminated) return;
+      text = r.supervisor() + ' ' + r.child() + ' ' + std::string{r.child_id()} + ' ' +
+             std::string{r.child_type()} + " #" + std::to_string(r.incarnation) + ' ' +
+             r.reason.text();
+      spec = *r.spec;
+    }
+    std::string text;
+    child_spec spec;
+  } seen;
+  testing::executor run;
+  address a;
+  auto h = std::make_shared<habit>();
+  supervised_tree tree{
+      run.system(), "shop",
+      [&](children& s) { a = s.add<worker>({.id = "a", .restart = transient, .shutdown = 3s}, h); },
+      &seen};
+  run.run_until_idle();
+  run.send(a, crash());
+  run.run_until_idle();
+  CHECK(seen.text ==
+        "/shop /shop/a a stage::worker #1 crashed: std::runtime_error: boom (at /shop/a#1)");
+  CHECK(seen.spec.restart == transient);
+  CHECK(seen.spec.shutdown == 3s);
+  CHECK_FALSE(seen.spec.significant);
+  CHECK(seen.spec.kind == child_kind::worker);
+  tree.request_stop();
+  run.run_until_idle();
+}
+
+TEST_CASE("OTP: of one crash first the actor tells, then its supervisor, then the next start") {
+  struct keep : observer, supervision_observer {
+    void on_crash(const crash_report& r) noexcept override {
+      all.add("crash " + r.path() + ' ' + r.reason.text());
+    }
+    void on_report(const supervisor_report& r) noexcept override {
+      all.add(std::string{name(r.about)} + " #" + std::to_string(r.incarnation));
+    }
+    diary all;
+  } seen;
+  for (const auto seed : seeds) {
+    CAPTURE(seed);
+    for (const auto& rules : both_rules()) {
+      testing::executor run{seed, {.watch = &seen}};
+      address a;
+      auto h = std::make_shared<habit>();
+      supervised_tree tree{run.system(), "shop",
+                           [&](children& s) {
+                             s.spec() = rules;
+                             a = s.add<worker>("a", h);
+                           },
+                           &seen};
+      run.run_until_idle();
+      fail_starts(*h, 1);
+      run.send(a, crash());
+      run.run_until_idle();
+      CHECK(seen.all.take() ==
+            "progress #1, crash /shop/a crashed: std::runtime_error: boom (at /shop/a#1), "
+            "child_terminated "
+            "#1, start_error #2, progress #3");
+      tree.request_stop();
+      run.run_until_idle();
+      CHECK(seen.all.take() == "");
+    }
+  }
 }
