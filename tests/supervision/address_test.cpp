@@ -21,16 +21,6 @@ class other_worker : public actor<act, question, linger> {
 
 errc code_of(const result<answer>& r) { return r ? errc{} : r.error().code(); }
 
-/// Starts a worker of a dynamic supervisor.
-struct hire {
-  habit_ptr habits;
-  using reply = address;
-};
-class hired : public worker {
- public:
-  explicit hired(hire h) : worker(h.habits) {}
-};
-
 }  // namespace
 
 TEST_CASE("a temporary child's address ends with it, and the same id later is another address") {
