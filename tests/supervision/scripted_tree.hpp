@@ -20,11 +20,6 @@ using reference::message;
 using reference::outcome;
 using reference::role;
 
-struct hire {
-  habit_ptr habits;
-  using reply = address;
-};
-
 /// A worker that takes how its start turns out from a script.
 class scripted : public worker {
  public:
