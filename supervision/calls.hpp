@@ -61,7 +61,7 @@ struct child_info {
   child_kind kind = child_kind::worker;
   child_state state = child_state::stopped;
   std::uint32_t incarnation = 0;
-  std::uint32_t restarts = 0;               ///< that this child has caused
+  std::uint32_t restarts = 0;  ///< that this child has caused
   std::string last_reason;  ///< of its last failure or end by itself; empty: none
   std::chrono::milliseconds last_ended{0};  ///< how long ago that was
   std::chrono::milliseconds last_up{0};  ///< how long that incarnation had run; zero: not at all
