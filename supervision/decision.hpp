@@ -213,7 +213,7 @@ class decision {
   static constexpr std::int64_t never = -1;
   /// Actions of one batch of a plan. Those who are told run before the next batch: it bounds what
   /// a supervisor of a million children has in hand, and a worker's ring has room for them.
-  static constexpr std::size_t batch = 256;
+  static constexpr std::size_t batch = 512;
 
   enum class started_by : std::uint8_t { itself, start_call, restart_call };
 

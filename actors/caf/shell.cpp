@@ -11,6 +11,7 @@
 #include <caf/scheduler/abstract_coordinator.hpp>
 
 #include <coppice/actors/caf/interop.hpp>
+#include <coppice/actors/detail/slab.hpp>
 
 namespace coppice::detail {
 
@@ -36,6 +37,11 @@ void free_cell(caf::actor_control_block* block) {
   std::free(block);
 }
 
+void free_small_cell(caf::actor_control_block* block) {
+  block->~actor_control_block();
+  free_in_slab(block);
+}
+
 }  // namespace
 
 std::size_t cell_layout::factory_at(const factory_type& f) noexcept {
@@ -53,15 +59,14 @@ cell_ptr cell_layout::make(core& home, caf::actor_system& caf_system, const acto
                            cell* parent, std::uint32_t index) {
   const factory_type& f = *made_by.type;
   const std::size_t align = std::max({f.align, type.align, alignof(std::max_align_t)});
-  // Not rounded up where malloc aligns well enough: each 16 bytes are 3 % of an idle cell.
   const std::size_t size = id_at(f, type) + id.size();
-  auto* base = static_cast<std::byte*>(align == alignof(std::max_align_t)
-                                           ? std::malloc(size)
-                                           : std::aligned_alloc(align, up(size, align)));
+  const bool small = align == alignof(std::max_align_t) && size <= largest_slab_block;
+  auto* base = static_cast<std::byte*>(small ? allocate_in_slab(size)
+                                             : std::aligned_alloc(align, up(size, align)));
   if (!base) throw std::bad_alloc{};
   caf::node_id node = caf_system.node();
   ::new (base) caf::actor_control_block(caf_system.next_actor_id(), node, &caf_system,
-                                        &destroy_cell, &free_cell);
+                                        &destroy_cell, small ? &free_small_cell : &free_cell);
   caf::actor_config config;
   auto* x = ::new (base + block_size) shell(config, home, type, f, options, parent, index);
   f.move(made_by.object, base + factory_at(f));
