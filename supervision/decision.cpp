@@ -121,7 +121,7 @@ void decision::begin(time now, actions& out) {
 void decision::started(child_index child, std::uint32_t incarnation, time now, actions& out) {
   record* r = current(child, incarnation);
   if (!r || r->state != child_state::starting) return;
-  cancel(child, out);
+  r->armed = deadline_kind::none;
   set(*r, child_state::running);
   r->started_at = now.count();
   r->start = started_by::itself;
@@ -135,7 +135,7 @@ void decision::started(child_index child, std::uint32_t incarnation, time now, a
 void decision::ignored(child_index child, std::uint32_t incarnation, time now, actions& out) {
   record* r = current(child, incarnation);
   if (!r || r->state != child_state::starting) return;
-  cancel(child, out);
+  r->armed = deadline_kind::none;
   set(*r, child_state::stopped);
   r->start = started_by::itself;
   hold(child, out);
@@ -340,26 +340,6 @@ void decision::set(record& r, child_state state) {
   if (noting_) changed.push_back(static_cast<child_index>(&r - children_.data()));
 }
 
-void decision::arm(child_index child, deadline_kind which, time after, actions& out) {
-  record& r = children_[child];
-  r.armed = which;
-  out.push_back({.what = action::kind::arm,
-                 .which = which,
-                 .child = child,
-                 .incarnation = r.incarnation,
-                 .after = after});
-}
-
-void decision::cancel(child_index child, actions& out) {
-  record& r = children_[child];
-  if (r.armed == deadline_kind::none) return;
-  out.push_back({.what = action::kind::cancel,
-                 .which = r.armed,
-                 .child = child,
-                 .incarnation = r.incarnation});
-  r.armed = deadline_kind::none;
-}
-
 decision::trouble& decision::trouble_of(record& r) {
   if (r.trouble != none) return troubles_[r.trouble];
   if (free_troubles_.empty()) {
@@ -422,44 +402,45 @@ void decision::launch(child_index child, bool drop_mailbox, actions& out) {
   record& r = children_[child];
   ++r.incarnation;
   r.started_at = never;
+  r.armed = deadline_kind::start;
   set(r, child_state::starting);
   out.push_back({.what = action::kind::start,
+                 .which = r.armed,
                  .drop_mailbox = drop_mailbox,
                  .child = child,
-                 .incarnation = r.incarnation});
-  arm(child, deadline_kind::start, policy(r).start_deadline, out);
+                 .incarnation = r.incarnation,
+                 .after = policy(r).start_deadline});
 }
 
 void decision::stop_child(child_index child, actions& out) {
   record& r = children_[child];
   const auto& how = policy(r).shutdown;
-  cancel(child, out);
   if (brutal_ || how.what() == shutdown::kind::brutal) {
     kill_child(child, out);
     return;
   }
   const bool limited = how.what() == shutdown::kind::within;
-  const auto which = limited ? deadline_kind::shutdown : deadline_kind::stuck;
+  r.armed = limited ? deadline_kind::shutdown : deadline_kind::stuck;
   set(r, child_state::stopping);
   out.push_back({.what = action::kind::stop,
-                 .which = limited ? deadline_kind::shutdown : deadline_kind::none,
+                 .which = r.armed,
                  .child = child,
                  .incarnation = r.incarnation,
-                 .after = how.deadline(),
+                 .after = limited ? how.deadline() : spec_.stuck_limit,
                  .reason = exit_reason::shutdown()});
-  arm(child, which, limited ? how.deadline() : spec_.stuck_limit, out);
 }
 
 void decision::kill_child(child_index child, actions& out) {
   record& r = children_[child];
-  cancel(child, out);
+  r.armed = deadline_kind::stuck;
   set(r, child_state::killing);
   out.push_back({.what = action::kind::kill,
-                 .which = r.late ? deadline_kind::start : deadline_kind::none,
+                 .which = r.armed,
+                 .late = r.late,
                  .child = child,
                  .incarnation = r.incarnation,
+                 .after = spec_.stuck_limit,
                  .reason = exit_reason::killed()});
-  arm(child, deadline_kind::stuck, spec_.stuck_limit, out);
 }
 
 /// Nothing of this incarnation runs any more.
@@ -470,7 +451,7 @@ void decision::gone(child_index child, std::uint32_t incarnation, exit_reason re
   const bool was_late = std::exchange(r->late, false);
   switch (r->state) {
     case child_state::starting:
-      cancel(child, out);
+      r->armed = deadline_kind::none;
       start_broke(child, reason, now, out);
       return;
     case child_state::running:
@@ -487,7 +468,7 @@ void decision::gone(child_index child, std::uint32_t incarnation, exit_reason re
       return;
     case child_state::stopping:
     case child_state::killing:
-      cancel(child, out);
+      r->armed = deadline_kind::none;
       if (was_late) {
         start_broke(child,
                     exit_reason{exit_reason::kind::start_failed,

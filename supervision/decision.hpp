@@ -53,16 +53,16 @@ std::string_view name(report_context about) noexcept;
 using call_id = std::uint32_t;
 inline constexpr call_id no_call = 0xffff'ffff;
 
-/// One thing for the shell to do, at once and in the order given.
+/// One thing for the shell to do, at once and in the order given. A child that is told something
+/// has a deadline for it: `which`, `after` from now; it replaces the one it had. What has become
+/// of a deadline meanwhile the decision is asked before one counts (`awaits`).
 struct action {
   enum class kind : std::uint8_t {
     start,        ///< make incarnation `incarnation` of `child`; `drop_mailbox`: events and all
-    stop,         ///< ask `child` to stop for `reason` within `after`; `which` none: no limit
-    kill,         ///< kill `child`; `which` start: because its start took too long
+    stop,         ///< ask `child` to stop for `reason`
+    kill,         ///< kill `child`; `late`: because its start took too long
     hold,         ///< `child` stays stopped: its address answers `stopped`
     remove,       ///< `child`'s spec is dropped and its address ends for ever: `reason`
-    arm,          ///< set `child`'s deadline `which` to `after` from now
-    cancel,       ///< forget `child`'s deadline; it may not be delivered any more
     retry_later,  ///< post `retry(child, incarnation)` to the tail of the shell's own mailbox
     rest,         ///< let others run, then call `go_on`
     report,       ///< a supervisor report `about` `child`, with `reason`
@@ -76,6 +76,7 @@ struct action {
   deadline_kind which = deadline_kind::none;
   report_context about = report_context::progress;
   bool drop_mailbox = false;
+  bool late = false;     ///< kill
   bool running = false;  ///< answer: the child runs; if not it has declined to
   errc code{};           ///< answer: zero is success
   child_index child = no_child;
@@ -259,8 +260,6 @@ class decision {
   const child_spec& policy(const record& r) const { return policies_[r.policy].spec; }
   std::uint32_t share(child_spec policy);
   void set(record& r, child_state state);
-  void arm(child_index child, deadline_kind which, time after, actions& out);
-  void cancel(child_index child, actions& out);
   trouble& trouble_of(record& r);
   void note_end(record& r, exit_reason reason, time now);
   void remove(child_index child, exit_reason last, actions& out);

@@ -257,13 +257,16 @@ void supervisor::carry_out(action& a) {
   switch (a.what) {
     case action::kind::start:
       cell_of(a.child).start(a.drop_mailbox, a.child, mind_->spec().serial);
+      arm(a);
       break;
     case action::kind::stop:
       cell_of(a.child).stop(std::move(a.reason), 0, dynamic_ != nullptr);
+      arm(a);
       break;
     case action::kind::kill:
       // One that is killed because its start took too long is tried again.
-      cell_of(a.child).kill(exit_reason::killed(), dynamic_ && a.which != deadline_kind::start);
+      cell_of(a.child).kill(exit_reason::killed(), dynamic_ && !a.late);
+      arm(a);
       break;
     case action::kind::hold: book_->hold(a.child); break;
     case action::kind::remove:
@@ -272,8 +275,6 @@ void supervisor::carry_out(action& a) {
         if (l.next == a.child) l.next = mind_->next(a.child);
       book_->end(a.child, a.reason);
       break;
-    case action::kind::arm: arm(a); break;
-    case action::kind::cancel: break;  // the decision is asked again before a deadline counts
     case action::kind::retry_later: {
       auto* n = new detail::notice_node<detail::retry_restart>({a.child, a.incarnation},
                                                                cell_->incarnation());

@@ -36,8 +36,6 @@ std::string in_words(const action& a) {
     case kind::kill: return "kill " + child;
     case kind::hold: return "hold " + child;
     case kind::remove: return "remove " + child;
-    case kind::arm:
-    case kind::cancel: return "";
     case kind::retry_later: return "retry " + child;
     case kind::report:
       if (a.about == report_context::progress) return "";
@@ -67,8 +65,7 @@ struct supervisor {
   std::string done() {
     std::string words;
     for (const action& a : out) {
-      if (a.what == kind::arm) armed[a.child] = a;
-      if (a.what == kind::cancel) armed.erase(a.child);
+      if (a.which != deadline_kind::none) armed[a.child] = a;
       if (a.what == kind::exit || a.what == kind::fail_start || a.what == kind::report)
         last_reason = a.reason;
       const std::string word = in_words(a);
@@ -748,6 +745,9 @@ class world {
   void carry_out() {
     for (const action& a : out_) carry_out(a);
     out_.clear();
+    for (child_index c = 0; c < bodies_.size(); ++c)
+      if (!mind_.awaits(c, bodies_[c].incarnation, bodies_[c].armed))
+        bodies_[c].armed = deadline_kind::none;
     if (mind_.up()) within_budget();
     unsigned moving = 0;
     bool agreed = true;
@@ -770,6 +770,13 @@ class world {
   void carry_out(const action& a) {
     REQUIRE_FALSE(over_);  // nothing is to be done after the end
     body* b = a.child == no_child ? nullptr : &bodies_[a.child];
+    do_it(a, b);
+    if (a.which == deadline_kind::none) return;
+    REQUIRE(b->incarnation == a.incarnation);
+    b->armed = a.which;
+    b->until = now_ + a.after;
+  }
+  void do_it(const action& a, body* b) {
     switch (a.what) {
       case kind::start:
         REQUIRE(b->state == life::down);
@@ -791,16 +798,6 @@ class world {
         REQUIRE(b->state != life::down);
         if (b->state == life::running) in_reverse(a.child);
         b->state = life::killed;
-        break;
-      case kind::arm:
-        REQUIRE(b->armed == deadline_kind::none);
-        REQUIRE(b->incarnation == a.incarnation);
-        b->armed = a.which;
-        b->until = now_ + a.after;
-        break;
-      case kind::cancel:
-        REQUIRE(b->armed == a.which);
-        b->armed = deadline_kind::none;
         break;
       case kind::retry_later:
         REQUIRE(b->state == life::down);
