@@ -16,7 +16,8 @@ std::uint64_t number_in(std::string_view id) noexcept {
   std::uint64_t number = 0;
   const char* last = id.data() + id.size();
   const auto read = std::from_chars(id.data(), last, number);
-  return read.ec == std::errc{} && read.ptr == last ? number : 0;
+  const bool whole = read.ec == std::errc{} && read.ptr == last && id.front() != '0';
+  return whole ? number : 0;
 }
 
 std::uint32_t address_book::hash(std::string_view id) const noexcept {

@@ -487,7 +487,7 @@ void decision::gone(child_index child, std::uint32_t incarnation, exit_reason re
 void decision::start_broke(child_index child, const exit_reason& reason, time now, actions& out) {
   record& r = children_[child];
   const auto by = std::exchange(r.start, started_by::itself);
-  if (by != started_by::itself && phase_ == phase::up) {
+  if (by != started_by::itself && r.step == none) {
     set(r, child_state::stopped);
     answer_all(r, true,
                {.what = action::kind::answer,
@@ -496,6 +496,7 @@ void decision::start_broke(child_index child, const exit_reason& reason, time no
                 .incarnation = r.incarnation,
                 .reason = reason},
                out);
+    if (phase_ != phase::up) return;  // the plan that runs comes by and finds it down
     if (by == started_by::start_call) remove(child, reason, out);
     else hold(child, out);
     return;

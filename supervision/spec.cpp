@@ -125,7 +125,9 @@ result<void> validate(const dynamic_spec& spec) {
   if (spec.supervisor.auto_shutdown != auto_shutdown::never)
     return invalid("child \"" + spec.own.id +
                    "\": a dynamic supervisor's auto_shutdown is never: its children come and go");
-  if (auto both = validate(child, spec.supervisor); !both) return both;
+  if (spec.child.significant)
+    return invalid("child \"" + spec.own.id +
+                   "\": a dynamic supervisor's children cannot be significant: they come and go");
   if (spec.most < 1 || spec.most > most_children)
     return invalid("child \"" + spec.own.id + "\": at most " + std::to_string(spec.most) +
                    " children: choose 1 to " + std::to_string(most_children));

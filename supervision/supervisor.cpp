@@ -164,6 +164,7 @@ task<> supervisor::started() {
     throw detail::start_failure{*failed_start_};
   }
   if (!root_) co_return;
+  tell_top(mind_ ? child_state::running : child_state::ended);
   if (mind_) scope_->root_is_up();
   else scope_->root_has_ended(exit_reason::normal());
 }
@@ -183,6 +184,7 @@ task<> supervisor::stopping(const exit_reason& why) {
   }
   open_when_down_ = nullptr;
   if (root_) {
+    tell_top(child_state::ended);
     book_->end_all(why);
     scope_->root_has_ended(why);
   }
@@ -356,6 +358,21 @@ void supervisor::tell_changes() {
   if (!followed) return;
   for (child_index c = mind_->first(); c != no_child; c = mind_->next(c))
     scope_->tell({0, path(), info(c)});
+}
+
+/// The top is nobody's child, so it tells of itself.
+void supervisor::tell_top(child_state state) const {
+  if (!scope_->followed.load(std::memory_order_relaxed)) return;
+  tree_change change;
+  change.child.id = cell_->id();
+  change.child.type = mind_ ? name(mind_->spec().strategy) : "supervisor";
+  change.child.kind = child_kind::supervisor;
+  change.child.state = state;
+  change.child.incarnation = incarnation();
+  change.child.waiting = cell_->depth();
+  change.child.handled = cell_->handled();
+  if (state != child_state::running) change.child.last_reason = why_.text();
+  scope_->tell(std::move(change));
 }
 
 void supervisor::tell_removed(child_index child) {

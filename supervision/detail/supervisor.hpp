@@ -202,6 +202,7 @@ class supervisor
   void deadlines_passed();
   void report(const action& a) const;
   void tell_changes();
+  void tell_top(child_state state) const;
   void tell_removed(child_index child);
   detail::cell& cell_of(child_index child) const { return *book_->cells[child]; }
 

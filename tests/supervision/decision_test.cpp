@@ -254,6 +254,19 @@ TEST_CASE("under one_for_one children restart side by side, and calls wait only 
   }
 }
 
+TEST_CASE("a call whose start fails while the child's group is restarted is answered") {
+  supervisor s{{.strategy = one_for_all}, permanent_children(3)};
+  s.all_up();
+  s.mind.terminate_child(1, no_call, s.out);
+  CHECK(s.done() == "stop 1#1");
+  CHECK(s.stopped(1) == "hold 1#1");
+  s.mind.restart_child(1, 7, s.out);
+  CHECK(s.done() == "start 1#2 afresh");
+  CHECK(s.crashed(0) == "child_terminated 0#1, stop 2#1");
+  CHECK(s.start_failed(1) == "answer 7 failed");
+  CHECK(s.stopped(2) == "start 0#2 afresh");
+}
+
 TEST_CASE("a child restarted alone keeps its mailbox unless its spec drops it") {
   supervisor s{{}, {child_with(permanent), child_with(permanent, 5s, false)}};
   s.all_up();

@@ -293,6 +293,7 @@ TEST_CASE("terminating a dynamic child that has ended is done; one that never wa
     CHECK(w.call(terminate_child{.child = a}) == "done");
     CHECK(w.call(terminate_child{"2"}) == "not_found");
     CHECK(w.call(terminate_child{"0"}) == "not_found");
+    CHECK(w.call(terminate_child{"01"}) == "not_found");
     CHECK(w.call(terminate_child{"x"}) == "not_found");
     CHECK(w.call(terminate_child{.child = stranger}) == "not_found");
     CHECK(w.run.ask(stranger, question{7})->number == 7);

@@ -392,3 +392,22 @@ TEST_CASE("on threads a view that follows a tree equals its snapshot at rest") {
     CHECK(tree.stop(hang));
   }
 }
+
+TEST_CASE("the top of a tree is told of as well, when it is up and when it has ended") {
+  world w;
+  const auto a = w.habits("a");
+  a->start_takes = 10ms;
+  w.open([&](children& s) { s.add<worker>("a", a); });
+  auto feed = w.tree->follow();
+  tree_view view;
+  view.reset(node("/shop", "starting", 0));
+  w.run.advance(20ms);
+  for (const tree_change& c : feed.take(0ms).changes) view.apply(c);
+  CHECK(view.tree().state == "running");
+  CHECK(outline(view.tree()) == "/shop (a running#1)");
+  w.stop();
+  for (const tree_change& c : feed.take(0ms).changes) view.apply(c);
+  CHECK(view.tree().state == "ended");
+  CHECK(view.tree().last_reason == "shutdown");
+  CHECK(outline(view.tree()) == "/shop");
+}

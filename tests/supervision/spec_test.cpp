@@ -89,7 +89,7 @@ TEST_CASE("a dynamic supervisor's spec that cannot be meant is refused with what
   CHECK(staff({}, {.auto_shutdown = auto_shutdown::all_significant}) ==
         "invalid: child \"staff\": a dynamic supervisor's auto_shutdown is never: its children "
         "come and go");
-  CHECK(staff({.restart = transient, .significant = true}).find("it is significant") !=
+  CHECK(staff({.restart = transient, .significant = true}).find("cannot be significant") !=
         std::string::npos);
   CHECK(staff({}, {}, 0) == "invalid: child \"staff\": at most 0 children: choose 1 to 10000000");
   CHECK(staff({}, {}, 10'000'001) ==
