@@ -225,8 +225,8 @@ passed "a path to nobody: told which there are, and no line is led" $?
 ends "a crash that comes too late" 0 \
   "orders: crash stages/audit: not done, the orders had ended before" \
   shop --input "$scratch/in" --crash stages/audit --crash-every 1000000
-ends "too many in flight" 1 \
-  "orders: could not start: start_failed: the builder threw: --in-flight is 501, not from 1 to 500 (at /orders#1)" \
+ends "too many in flight" 2 \
+  "orders: --in-flight: '501' is not a whole number from 1 to 500, written without sign or leading zeros" \
   shop --input "$scratch/in" --in-flight 501
 
 # --- command line
