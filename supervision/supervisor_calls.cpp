@@ -53,9 +53,8 @@ result<supervisor_ref> supervisor_at(const ref<>& address) {
 // ---- which child is meant -----------------------------------------------------------------------
 
 child_index supervisor::find(std::string_view id, const ref<>& child) const {
-  if (const detail::cell* x = detail_ref::get(child)) {
+  if (const detail::cell* x = detail_ref::get(child))
     return book_->at(x->index()) == x ? x->index() : no_child;
-  }
   const std::uint32_t at = book_->find(id);
   return at == detail::id_index::none ? no_child : at;
 }
@@ -63,8 +62,7 @@ child_index supervisor::find(std::string_view id, const ref<>& child) const {
 /// Whether a dynamic child that is not there was there once.
 bool supervisor::was_ours(std::string_view id, const ref<>& child) const {
   if (!dynamic_) return false;
-  if (const detail::cell* x = detail_ref::get(child))
-    return x->parent() == cell_ && x->state() == detail::cell_state::ended;
+  if (const detail::cell* x = detail_ref::get(child)) return x->parent() == cell_;
   const std::uint64_t number = detail::number_in(id);
   return number > 0 && number <= book_->numbered;
 }
@@ -87,8 +85,7 @@ error supervisor::refusal(errc code, std::string_view id) const {
   }
 }
 
-// ---- calls that the decision answers
-// --------------------------------------------------------------
+// ---- calls that the decision answers -----------------------------------------------------------
 
 call_id supervisor::open(detail::open_call call) {
   if (!call.waiting) return no_call;
@@ -208,8 +205,7 @@ void supervisor::on(delete_child call, reply_slot<done> slot) {
   apply();
 }
 
-// ---- calls that only look
-// -------------------------------------------------------------------------
+// ---- calls that only look ----------------------------------------------------------------------
 
 child_info supervisor::info(child_index child) const {
   const child_view v = mind_->view(child);

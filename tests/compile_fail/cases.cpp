@@ -10,9 +10,25 @@
 
 #include <coppice/actors/outside.hpp>
 #include <coppice/actors/system.hpp>
+#if CASE == 0 || CASE > 30
+#include <coppice/supervision/children.hpp>
+#endif
 
 using namespace coppice;
 using namespace std::chrono_literals;
+
+#if CASE == 0
+struct hire {
+  std::string who;
+  using reply = ref<struct moved_in>;
+};
+struct moved_in {};
+struct guest : actor<moved_in> {
+  explicit guest(hire) {}
+  void on(const moved_in&) {}
+};
+dynamic_ref<hire> right(children& c) { return c.dynamic<guest, hire>("guests"); }
+#endif
 
 struct reserved {
   int left;
@@ -266,5 +282,40 @@ struct wrong : actor<opened> {
   int started() { return 1; }
 };
 void mistake(coppice::system& s) { (void)s.spawn<wrong>({.id = "wrong"}); }
+
+#elif CASE == 31
+// expect: the event that starts a dynamic child names as its reply a ref to it
+struct hire {
+  std::string who;
+};
+struct wrong : actor<opened> {
+  explicit wrong(hire) {}
+  void on(const opened&) {}
+};
+void mistake(children& c) { (void)c.dynamic<wrong, hire>("staff"); }
+
+#elif CASE == 32
+// expect: the reply of the event that starts a dynamic child is a ref that the child's own converts
+struct hire {
+  std::string who;
+  using reply = reserved;
+};
+struct wrong : actor<opened> {
+  explicit wrong(hire) {}
+  void on(const opened&) {}
+};
+void mistake(children& c) { (void)c.dynamic<wrong, hire>("staff"); }
+
+#elif CASE == 33
+// expect: the actor cannot be constructed from these arguments
+struct hire {
+  std::string who;
+  using reply = ref<opened>;
+};
+struct wrong : actor<opened> {
+  explicit wrong(int, hire) {}
+  void on(const opened&) {}
+};
+void mistake(children& c) { (void)c.dynamic<wrong, hire>("staff"); }
 
 #endif

@@ -384,8 +384,7 @@ TEST_CASE("OTP: nobody else's exit message is taken for a child's end") {
   }
 }
 
-// ---- what is reported, in which order
-// ------------------------------------------------------------
+// ---- what is reported, in which order ----------------------------------------------------------
 
 TEST_CASE("OTP: a report carries who, which child, why and the child's spec") {
   struct keep : supervision_observer {
