@@ -134,7 +134,7 @@ tree_feed supervised_tree::follow(std::size_t capacity) {
 supervisor_ref supervised_tree::root() const noexcept { return impl_->root; }
 
 result<supervisor_ref> supervised_tree::find(std::string_view path, milliseconds deadline) {
-  const auto none = [&](std::string what) {
+  const auto none = [&](const std::string& what) {
     return error{errc::not_found, "there is no supervisor " + std::string{path} + ": " + what};
   };
   const std::string top = impl_->root.path();

@@ -283,13 +283,7 @@ void supervisor::carry_out(action& a) {
       if (cell_->push(n) != detail::lane::outcome::put) detail::destroy(n);
       break;
     }
-    case action::kind::rest: {
-      auto* n = new detail::control_node{detail::control::report};
-      n->report = detail::report_kind::go_on;
-      if (!cell_->push_system(n)) detail::destroy(n);
-      cell_->yield();
-      break;
-    }
+    case action::kind::rest: cell_->go_on_later(); break;
     case action::kind::report: report(a); break;
     case action::kind::answer: close(a); break;
     case action::kind::stuck:

@@ -177,7 +177,7 @@ void supervisor::on(detail::start_child_call call, reply_slot<child_address> slo
                 {detail_slot::take(slot), &succeed_address<detail::start_child_call>});
 }
 
-void supervisor::on(terminate_child call, reply_slot<done> slot) {
+void supervisor::on(const terminate_child& call, reply_slot<done> slot) {
   const child_index at = find(call.id, call.child);
   if (at == no_child) {
     if (was_ours(call.id, call.child)) return slot.answer(done{});
@@ -188,7 +188,7 @@ void supervisor::on(terminate_child call, reply_slot<done> slot) {
   apply();
 }
 
-void supervisor::on(restart_child call, reply_slot<child_address> slot) {
+void supervisor::on(const restart_child& call, reply_slot<child_address> slot) {
   if (dynamic_) return slot.answer(refusal(errc::simple_one_for_one, call.id));
   const child_index at = find(call.id, call.child);
   if (at == no_child) return slot.answer(refusal(errc::not_found, name_of(call.id, call.child)));
@@ -197,7 +197,7 @@ void supervisor::on(restart_child call, reply_slot<child_address> slot) {
   apply();
 }
 
-void supervisor::on(delete_child call, reply_slot<done> slot) {
+void supervisor::on(const delete_child& call, reply_slot<done> slot) {
   if (dynamic_) return slot.answer(refusal(errc::simple_one_for_one, call.id));
   const child_index at = find(call.id, call.child);
   if (at == no_child) return slot.answer(refusal(errc::not_found, name_of(call.id, call.child)));

@@ -129,7 +129,7 @@ struct control_node : node {
   static constexpr node_type type_record{&discard, nullptr, node_kind::control};
 
   control what;
-  report_kind report = report_kind::started;
+  report_kind report = report_kind::go_on;
   /// start: drop the mailbox; stop and kill: the address ends too; signal: it came through a link
   bool flag = false;
   std::uint32_t index = 0;
@@ -280,8 +280,8 @@ class cell {
   /// While it starts: it declines to run, which is no failure.
   void ignore() noexcept { ignores_ = true; }
   void listen(listening to) noexcept { listening_ = to; }
-  /// Others run before this cell does anything else.
-  void yield() noexcept { yields_ = true; }
+  /// A supervisor's: others run, then it is told to go on by a report of that kind.
+  void go_on_later() noexcept;
   void expect(waiting& w, tick until);
   /// What `w` waits for is there.
   void complete(waiting& w);

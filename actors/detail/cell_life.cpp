@@ -171,11 +171,15 @@ void cell::finish(exit_reason why) noexcept {
     e.stop_reason = {};
   }
   // The parent first: whoever hears of the end and asks it finds the place free.
-  report(!was_starting                                         ? report_kind::ended
-         : why.what() == exit_reason::kind::start_failed       ? report_kind::start_failed
-         : ignores_ && why.what() == exit_reason::kind::normal ? report_kind::ignored
-                                                               : report_kind::ended,
-         why);
+  const auto kind = !was_starting                                   ? report_kind::ended
+                    : why.what() == exit_reason::kind::start_failed ? report_kind::start_failed
+                    : ignores_ && why.what() == exit_reason::kind::normal ? report_kind::ignored
+                                                                          : report_kind::ended;
+  if (!extras_ && !ends_with_incarnation_) {
+    report(kind, std::move(why));
+    return;
+  }
+  report(kind, why);
   if (extras_) {
     for (const cell_ptr& other : std::exchange(extras_->links, {}))
       signal_end(other.get(), why, true);
@@ -274,6 +278,11 @@ void cell::report(report_kind kind, exit_reason why) noexcept {
   if (!reports_in_order_ || kind != report_kind::ended) return;
   auto* n = new notice_node<child_ended>({index(), incarnation()}, parent_->incarnation());
   if (parent_->push(n) != lane::outcome::put) destroy(n);
+}
+
+void cell::go_on_later() noexcept {
+  tell(control::report);  // of no child: the kind is `go_on`
+  yields_ = true;
 }
 
 exit_reason cell::reason_of(const std::exception_ptr& failure) const noexcept {

@@ -15,7 +15,7 @@ namespace coppice::detail {
 
 namespace {
 
-constexpr std::size_t slab_bytes = 256 * 1024;
+constexpr std::size_t slab_bytes = std::size_t{256} * 1'024;
 constexpr std::size_t step = 16;
 
 std::atomic<std::size_t> slabs{0};

@@ -145,9 +145,9 @@ class supervisor
   void killed();
 
   void on(detail::start_child_call call, reply_slot<child_address> slot);
-  void on(terminate_child call, reply_slot<done> slot);
-  void on(restart_child call, reply_slot<child_address> slot);
-  void on(delete_child call, reply_slot<done> slot);
+  void on(const terminate_child& call, reply_slot<done> slot);
+  void on(const restart_child& call, reply_slot<child_address> slot);
+  void on(const delete_child& call, reply_slot<done> slot);
   void on(which_children call, reply_slot<child_list> slot);
   result<child_info> on(const which_child& call);
   child_counts on(const count_children& call);
