@@ -10,14 +10,14 @@
 
 #include <coppice/actors/outside.hpp>
 #include <coppice/actors/system.hpp>
-#if CASE == 0 || CASE > 30
+#if !CASE || CASE > 30
 #include <coppice/supervision/children.hpp>
 #endif
 
 using namespace coppice;
 using namespace std::chrono_literals;
 
-#if CASE == 0
+#if !CASE
 struct hire {
   std::string who;
   using reply = ref<struct moved_in>;
