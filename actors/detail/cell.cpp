@@ -75,7 +75,7 @@ void cell::probe(request* x) noexcept {
 
 void cell::start(bool drop_mailbox, std::uint32_t index, bool in_order) noexcept {
   auto* c = new control_node{control::start};
-  c->incarnation = in_order;
+  c->incarnation = in_order;  // a start names no incarnation: the field is free
   c->flag = drop_mailbox;
   c->index = index;
   if (!push_system(c)) destroy(c);

@@ -12,7 +12,6 @@
 
 #include <chrono>
 #include <memory>
-#include <stdexcept>
 
 namespace shop {
 
