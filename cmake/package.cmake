@@ -31,6 +31,6 @@ if(PROJECT_IS_TOP_LEVEL)
   set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
   set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
   set(CPACK_DEBIAN_PACKAGE_DEPENDS
-      "libcaf-dev (>= 0.17), libcaf-dev (<< 0.18), libboost1.81-dev, libspdlog-dev")
+      "libcaf-dev (>= 0.17), libcaf-dev (<< 0.18), libboost1.81-dev, libspdlog-dev, libssl-dev")
   include(CPack)
 endif()
