@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <coppice/runtime/wire/frame_queue.hpp>
 
-#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -49,12 +48,6 @@ void frame_queue::append(frame_kind whole, std::span<const std::byte> message) {
   put(whole, message, begins, false);
 }
 
-std::span<const std::byte> frame_queue::contiguous(position& at) const noexcept {
-  if (at.chunk + 1 < chunks_.size() && at.offset == chunks_[at.chunk].used) at = {at.chunk + 1, 0};
-  const chunk& c = chunks_[at.chunk];
-  return {c.bytes.get() + at.offset, c.used - at.offset};
-}
-
 std::size_t frame_queue::whole_frames(std::span<const std::byte> from, std::size_t most) noexcept {
   std::size_t size = frame_header + payload_size(from.data());
   while (size < from.size()) {
@@ -63,17 +56,6 @@ std::size_t frame_queue::whole_frames(std::span<const std::byte> from, std::size
     size = next;
   }
   return size;
-}
-
-void frame_queue::written(std::size_t bytes) noexcept {
-  contiguous(cursor_);
-  cursor_.offset += bytes;
-  handed_out_ = std::max(handed_out_, absolute(cursor_));
-}
-
-void frame_queue::settle(bool gone) noexcept {
-  if (gone) handed_out_ = std::max(handed_out_, offered_);
-  offered_ = 0;
 }
 
 std::optional<frame_queue::position> frame_queue::after(std::uint64_t count) const noexcept {
@@ -93,22 +75,23 @@ void frame_queue::acknowledge(std::uint64_t count, position after) noexcept {
   acknowledged_ = after;
 }
 
-void frame_queue::drop_front() {
-  chunk& front = chunks_.front();
+void frame_queue::leave(chunk& front) {
   if (!front.goes_on) {
     head_.clear();
   } else if (front.last_begin != nowhere) {
     const std::byte* const first = front.bytes.get() + front.last_begin;
     head_.assign(first, first + frame_header + payload_size(first));
   }
-  spare_ = std::move(front);
-  chunks_.pop_front();
-  --cursor_.chunk;
-  --acknowledged_.chunk;
 }
 
-void frame_queue::release() {
-  while (std::min(cursor_.chunk, acknowledged_.chunk) > 0) drop_front();
+void frame_queue::release_chunks() {
+  if (const std::size_t done = std::min(cursor_.chunk, acknowledged_.chunk); done > 0) {
+    for (std::size_t c = 0; c < done; ++c) leave(chunks_[c]);
+    spare_ = std::move(chunks_.front());
+    chunks_.erase(chunks_.begin(), chunks_.begin() + static_cast<std::ptrdiff_t>(done));
+    cursor_.chunk -= done;
+    acknowledged_.chunk -= done;
+  }
   // All of it: the next frame is put where the caches are warm.
   if (chunks_.size() == 1 && cursor_ == end() && acknowledged_ == end() && cursor_.offset > 0) {
     head_.clear();
@@ -119,10 +102,6 @@ void frame_queue::release() {
     cursor_ = acknowledged_ = {};
   }
 }
-
-void frame_queue::forget_written() noexcept { acknowledged_ = cursor_; }
-
-void frame_queue::forget_all() noexcept { acknowledged_ = cursor_ = end(); }
 
 std::size_t frame_queue::memory() const noexcept {
   return (chunks_.size() + (spare_.bytes ? 1 : 0)) * chunk_bytes + head_.capacity();

@@ -3,9 +3,9 @@
 
 #include <coppice/runtime/wire/frame.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -42,21 +42,33 @@ class frame_queue {
   bool anything_after(position at) const noexcept { return at < end(); }
   /// What lies at `at` in one piece, without what is in later chunks. Moves on to the next chunk
   /// where one ends.
-  std::span<const std::byte> contiguous(position& at) const noexcept;
+  std::span<const std::byte> contiguous(position& at) const noexcept {
+    if (at.chunk + 1 < chunks_.size() && at.offset == chunks_[at.chunk].used)
+      at = {at.chunk + 1, 0};
+    const chunk& c = chunks_[at.chunk];
+    return {c.bytes.get() + at.offset, c.used - at.offset};
+  }
   /// So many of its first bytes as are whole frames and at most `most`, but at least one frame.
   static std::size_t whole_frames(std::span<const std::byte> from, std::size_t most) noexcept;
 
   /// The next `bytes` have been given to a link. They were contiguous.
-  void written(std::size_t bytes) noexcept;
+  void written(std::size_t bytes) noexcept {
+    contiguous(cursor_);
+    cursor_.offset += bytes;
+    handed_out_ = std::max(handed_out_, absolute(cursor_));
+  }
   /// What lies before `at` is being given to a link: the peer may have it before `written` says
   /// so. Until `settle`, which says whether that link is gone: then nobody knows what it has taken.
   void offer(position at) noexcept { offered_ = absolute(at); }
-  void settle(bool gone) noexcept;
+  void settle(bool gone) noexcept {
+    if (gone) handed_out_ = std::max(handed_out_, offered_);
+    offered_ = 0;
+  }
   /// Everything from the first frame that is not acknowledged on is written again.
   void rewind() noexcept { cursor_ = acknowledged_; }
   /// For frames that are not kept until acknowledged.
-  void forget_written() noexcept;
-  void forget_all() noexcept;
+  void forget_written() noexcept { acknowledged_ = cursor_; }
+  void forget_all() noexcept { acknowledged_ = cursor_ = end(); }
 
   // ---- acknowledging ----------------------------------------------------------------------
   /// Where the frame after the first `count` of the session begins. Nothing: fewer are
@@ -64,7 +76,9 @@ class frame_queue {
   std::optional<position> after(std::uint64_t count) const noexcept;
   void acknowledge(std::uint64_t count, position after) noexcept;
   /// Frees what is written and acknowledged.
-  void release();
+  void release() {
+    if (cursor_.chunk > 0 || cursor_.offset == end().offset) release_chunks();
+  }
 
   /// Bytes from the first frame that is not acknowledged on.
   std::size_t unacknowledged() const noexcept {
@@ -90,6 +104,7 @@ class frame_queue {
     bool goes_on = false;  ///< its last frame is not the last piece of its message
   };
 
+  void release_chunks();
   std::byte* room_for(std::size_t bytes);
   void put(frame_kind kind, std::span<const std::byte> payload, bool begins, bool goes_on);
   std::uint64_t absolute(position at) const noexcept {
@@ -98,9 +113,9 @@ class frame_queue {
   position end() const noexcept {
     return chunks_.empty() ? position{} : position{chunks_.size() - 1, chunks_.back().used};
   }
-  void drop_front();
+  void leave(chunk& front);
 
-  std::deque<chunk> chunks_{};
+  std::vector<chunk> chunks_{};
   chunk spare_{};
   position cursor_{};
   position acknowledged_{};
