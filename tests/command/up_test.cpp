@@ -157,7 +157,7 @@ TEST_CASE("a node is in a process group of its own: a terminal's Ctrl-C is not f
 }
 
 TEST_CASE("a node's input is empty, and it inherits no blocked signals") {
-  auto p = up({script("alpha", "cat; grep -E 'Sig(Blk|Ign)' /proc/$$/status; echo done")});
+  auto p = up({script("alpha", "cat; grep -E 'Sig(Blk|Ign)' /proc/self/status; echo done")});
   CHECK(p.exit_code() == 0);
   CHECK(contains(p.output(), "SigBlk:\t0000000000000000"));
   CHECK(contains(p.output(), "SigIgn:\t0000000000000000"));
