@@ -166,7 +166,8 @@ std::vector<entry> entries_of(const toml::table& table) {
 }
 
 item item_of(const toml::node& node) {
-  item out{.at = place_of(node.source())};
+  item out;
+  out.at = place_of(node.source());
   if (const auto* table = node.as_table()) {
     out.is = entries_of(*table);
   } else if (const auto* array = node.as_array()) {

@@ -28,13 +28,13 @@ struct item {
   place at{};
   std::variant<bool, std::int64_t, double, std::string, date_or_time, std::vector<item>,
                std::vector<entry>>
-      is{};
+      is;
 };
 
 struct entry {
   std::string name;
   place at{};  ///< of the name
-  item value{};
+  item value;
 };
 
 struct document {

@@ -68,6 +68,9 @@ class reading {
   std::map<std::pair<std::string, std::size_t>, std::pair<place, bool>> keys_;
 };
 
+/// Reads all of the document; mistakes go to `into.wrong`. See `parse_config` for `folder`.
+void read_into(reading& into, const document& from, std::string_view folder);
+
 /// What no single key can say: what must be there together, must differ, or be in an order.
 void check_rules(reading& of);
 

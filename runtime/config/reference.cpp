@@ -233,7 +233,7 @@ A [complete file](cluster.reference.toml) with all defaults stands beside this p
   read when it is needed, so that it may change while the node runs.
 - **What all nodes must agree on** is marked below. Nodes compare it when they meet: where it
   differs, both log the lines that do, and go on.
-- **Profiles** change defaults, never what the file says. `loopback` is for a cluster on one machine.
+- **Profiles** change defaults, never what the file says. `loopback` is for one machine.
 - **Bounds**: a file has at most 1 MiB and 256 nodes. Unknown keys are mistakes.
 )";
 
