@@ -43,6 +43,13 @@ key_ptr private_key(std::string_view pem) {
   return key_ptr{PEM_read_bio_PrivateKey(over(pem).get(), nullptr, no_passphrase, nullptr)};
 }
 
+std::string readable(std::string_view text) {
+  std::string clean{text.substr(0, 100)};
+  for (char& c : clean)
+    if (c < ' ' || c > '~' || c == '\'') c = '?';
+  return clean;
+}
+
 bool valid_name(std::string_view name) noexcept {
   return !name.empty() && name.size() <= 63 && std::all_of(name.begin(), name.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';

@@ -39,6 +39,9 @@ std::string to_text(const ASN1_TIME* when);
 certificate_ptr first_certificate(std::string_view pem);
 key_ptr private_key(std::string_view pem);
 
+/// A text from outside as it may stand in a log: printable ASCII, not longer than 100 characters.
+std::string readable(std::string_view text);
+
 /// Letters, digits and '-', 1 to 63 of them: names of nodes and clusters.
 bool valid_name(std::string_view name) noexcept;
 
