@@ -509,6 +509,9 @@ class world {
   time_point now_ = origin;
 };
 
+/// Also where the machine has no time to give.
+constexpr std::uint64_t fewest_seeds = 10;
+
 /// Worlds until the time is over. `COPPICE_SEED` replays one of them, aloud.
 void simulate(world::weather kind, milliseconds budget, const std::string& name) {
   const char* only = std::getenv("COPPICE_SEED");
@@ -528,7 +531,7 @@ void simulate(world::weather kind, milliseconds budget, const std::string& name)
     }
     ++seeds;
     ++seed;
-  } while (!only && std::chrono::steady_clock::now() < until);
+  } while (!only && (seeds < fewest_seeds || std::chrono::steady_clock::now() < until));
   std::printf("%s: %llu seeds, %llu opinions\n", name.c_str(),
               static_cast<unsigned long long>(seeds), static_cast<unsigned long long>(told));
 }
