@@ -6,8 +6,6 @@
 #include <string_view>
 #include <type_traits>
 
-#include <boost/pfr/core.hpp>
-
 #include <coppice/actors/detail/fields.hpp>
 
 /// What an event is: a plain aggregate, no macro, no base class.
@@ -73,7 +71,7 @@ consteval bool checked_event() {
   static_assert(std::is_nothrow_move_constructible_v<E> && std::is_nothrow_destructible_v<E>,
                 "coppice: an event must move and be destroyed without throwing");
   if constexpr (std::is_aggregate_v<E> && !has_base<E> && !std::is_polymorphic_v<E>) {
-    using fields = std::make_index_sequence<boost::pfr::tuple_size_v<E>>;
+    using fields = std::make_index_sequence<field_count<E>>;
     static_assert(no_arrays<E>(fields{}), "coppice: an event has no C array: use std::array");
     if constexpr (no_arrays<E>(fields{}))
       static_assert(

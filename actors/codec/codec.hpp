@@ -172,13 +172,18 @@ struct wire<T, wire_kind::sequence> : wire_value {
     if (!r.enter() || !r.array(n) || !r.spend(n, sizeof(element) + (nodes ? node_cost : 0)))
       return false;
     x.clear();
-    if constexpr (requires { x.reserve(n); }) x.reserve(n);
-    for (; n > 0; --n) {
-      if constexpr (std::is_same_v<element, bool>) {
-        bool each = false;
+    if constexpr (std::is_same_v<element, bool>) {
+      for (bool each = false; n > 0; --n) {
         if (!r.boolean(each)) return false;
         x.emplace_back(each);
-      } else {
+      }
+    } else if constexpr (!nodes && std::is_arithmetic_v<element>) {
+      x.resize(n);
+      for (element& each : x)
+        if (!wire<element>::get(r, each)) return false;
+    } else {
+      if constexpr (requires { x.reserve(n); }) x.reserve(n);
+      for (; n > 0; --n) {
         x.emplace_back();
         if (!wire<element>::get(r, x.back())) return false;
       }
@@ -368,7 +373,7 @@ struct wire_fields : wire_value {
   template <class... Ts>
   static void shape(std::string& out, const enclosing& here, types<Ts...>) {
     out += '{';
-    bool first = true;
+    [[maybe_unused]] bool first = true;
     ((first ? first = false : (out += ',', false), wire<Ts>::shape(out, &here)), ...);
     out += '}';
   }
@@ -401,18 +406,18 @@ inline constexpr char type_mark = 0;
 
 template <class T>
 struct wire<T, wire_kind::aggregate> : wire_fields {
-  static constexpr std::size_t size = boost::pfr::tuple_size_v<T>;
+  static constexpr std::size_t size = field_count<T>;
   static std::byte* put(writer& w, std::byte* at, const T& x) {
     at = w.array(at, size);
     if constexpr (size > 0)
-      boost::pfr::for_each_field(x, [&]<class F>(const F& f) { at = wire<F>::put(w, at, f); });
+      each_field(x, [&]<class F>(const F& f) { at = wire<F>::put(w, at, f); });
     return at;
   }
   static bool get(reader& r, T& x) {
     return wire_fields::get(r, size, [&]([[maybe_unused]] std::size_t n) {
       bool good = true;
       if constexpr (size > 0)
-        boost::pfr::for_each_field(x, [&, i = std::size_t{0}]<class F>(F& f) mutable {
+        each_field(x, [&, i = std::size_t{0}]<class F>(F& f) mutable {
           if (good && i++ < n) good = wire<F>::get(r, f);
         });
       return good;

@@ -13,8 +13,6 @@
 #include <variant>
 #include <vector>
 
-#include <boost/pfr/core.hpp>
-
 #include <coppice/actors/detail/fields.hpp>
 
 /// Which types can leave the process, and, in plain words, why another one cannot.
@@ -151,8 +149,8 @@ struct parts<std::chrono::time_point<C, D>, wire_kind::time> {
 template <class T>
 struct parts<T, wire_kind::aggregate> {
   template <std::size_t... I>
-  static types<boost::pfr::tuple_element_t<I, T>...> fields(std::index_sequence<I...>);
-  using type = decltype(fields(std::make_index_sequence<boost::pfr::tuple_size_v<T>>{}));
+  static types<field_t<I, T>...> fields(std::index_sequence<I...>);
+  using type = decltype(fields(std::make_index_sequence<field_count<T>>{}));
 };
 
 inline constexpr std::size_t max_fields = 100;  // Boost.PFR's
@@ -231,8 +229,8 @@ consteval obstacle own_obstacle() {
   } else if constexpr (kind_of<T>() == wire_kind::aggregate) {
     if constexpr (!std::is_default_constructible_v<T>) return obstacle::not_default;
     else if constexpr (has_base<T>) return obstacle::base;
-    else if constexpr (boost::pfr::tuple_size_v<T> > max_fields) return obstacle::too_many_fields;
-    else if constexpr (!no_arrays<T>(std::make_index_sequence<boost::pfr::tuple_size_v<T>>{}))
+    else if constexpr (field_count<T> > max_fields) return obstacle::too_many_fields;
+    else if constexpr (!no_arrays<T>(std::make_index_sequence<field_count<T>>{}))
       return obstacle::c_array;
     else return obstacle::none;
   } else if constexpr (!std::is_default_constructible_v<T> && kind_of<T>() != wire_kind::variant) {

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <coppice/actors/codec/reader.hpp>
 
-#include <bit>
-#include <limits>
-
 /// The first byte of a value tells its type; names and numbers are those of the MessagePack
 /// specification, section "Formats".
 namespace coppice::detail {
@@ -20,27 +17,6 @@ bool reader::wrong(const char* expected) noexcept {
 
 bool reader::too_many() noexcept { return fail("a count is larger than what is left"); }
 
-/// The number in the `width` bytes that follow.
-bool reader::big_endian(unsigned width, std::uint64_t& x) noexcept {
-  if (left() < width) return fail("it ends too early");
-  x = 0;
-  for (const std::byte* const stop = at_ + width; at_ != stop; ++at_) x = x << 8 | tag();
-  return true;
-}
-
-/// Passes over the first byte, then as above.
-bool reader::counted(unsigned width, std::uint64_t& n) noexcept {
-  ++at_;
-  return big_endian(width, n);
-}
-
-bool reader::take(std::uint64_t n, std::span<const std::byte>& x) noexcept {
-  if (n > left()) return fail("it ends too early");
-  x = {at_, static_cast<std::size_t>(n)};
-  at_ += n;
-  return true;
-}
-
 bool reader::nil() noexcept {
   if (!next_is_nil()) return wrong("nil was expected");
   ++at_;
@@ -55,7 +31,7 @@ bool reader::boolean(bool& x) noexcept {
 }
 
 bool reader::any_integer(std::int64_t& x) noexcept {
-  const unsigned first = at_ == end_ ? 0xc1 : tag();
+  const unsigned first = at_ == end_ ? no_tag : tag();
   std::uint64_t raw = 0;
   if (first >= 0xe0) {  // negative fixint
     x = static_cast<std::int64_t>(first) - 0x100;
@@ -68,67 +44,44 @@ bool reader::any_integer(std::int64_t& x) noexcept {
     x = static_cast<std::int64_t>(raw << unused) >> unused;
     return true;
   }
-  if (!any_unsigned(raw)) return false;
+  if ((first & 0xfc) != 0xcc) return wrong("an integer was expected");
+  if (!counted(1u << (first & 3), raw)) return false;  // uint 8 to uint 64
   if (raw > INT64_MAX) return fail("an integer is out of range");
   x = static_cast<std::int64_t>(raw);
   return true;
 }
 
-bool reader::any_unsigned(std::uint64_t& x) noexcept {
-  const unsigned first = at_ == end_ ? 0xc1 : tag();
-  if (first < 0x80) {  // positive fixint
-    x = first;
-    ++at_;
-    return true;
-  }
-  if ((first & 0xfc) == 0xcc) return counted(1u << (first & 3), x);  // uint 8 to uint 64
-  if (first >= 0xe0 || (first & 0xfc) == 0xd0) {
-    std::int64_t number = 0;
-    if (!any_integer(number)) return false;
-    if (number < 0) return fail("an integer is out of range");
-    x = static_cast<std::uint64_t>(number);
-    return true;
-  }
-  return wrong("an integer was expected");
-}
-
-bool reader::real(double& x) noexcept {
-  std::uint64_t raw = 0;
-  switch (at_ == end_ ? 0xc1 : tag()) {
-    case 0xca:
-      if (!counted(4, raw)) return false;
-      x = static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(raw)));
-      return true;
-    case 0xcb:
-      if (!counted(8, raw)) return false;
-      x = std::bit_cast<double>(raw);
-      return true;
-    default: return wrong("a real number was expected");
-  }
-}
-
-bool reader::text(std::string_view& x) noexcept {
-  const unsigned first = at_ == end_ ? 0xc1 : tag();
-  std::uint64_t n = 0;
-  if ((first & 0xe0) == 0xa0) {
-    n = first & 0x1f;
-    ++at_;
-  } else if (first >= 0xd9 && first <= 0xdb) {
-    if (!counted(1u << (first - 0xd9), n)) return false;
-  } else {
-    return wrong("a text was expected");
-  }
-  std::span<const std::byte> content;
-  if (!take(n, content)) return false;
-  x = {reinterpret_cast<const char*>(content.data()), content.size()};
+bool reader::signed_as_unsigned(std::uint64_t& x) noexcept {
+  std::int64_t number = 0;
+  if (!any_integer(number)) return false;
+  if (number < 0) return fail("an integer is out of range");
+  x = static_cast<std::uint64_t>(number);
   return true;
 }
 
-bool reader::bytes(std::span<const std::byte>& x) noexcept {
-  const unsigned first = at_ == end_ ? 0xc1 : tag();
+bool reader::single(double& x) noexcept {
+  std::uint64_t raw = 0;
+  if (at_ == end_ || tag() != 0xca) return wrong("a real number was expected");
+  if (!counted(4, raw)) return false;
+  x = static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(raw)));
+  return true;
+}
+
+bool reader::long_text(std::string_view& x) noexcept {
   std::uint64_t n = 0;
+  const unsigned first = at_ == end_ ? no_tag : tag();
+  if (first < 0xd9 || first > 0xdb) return wrong("a text was expected");
+  return counted(1u << (first - 0xd9), n) && characters(n, x);
+}
+
+bool reader::bytes(std::span<const std::byte>& x) noexcept {
+  std::uint64_t n = 0;
+  std::string_view content;
+  const unsigned first = at_ == end_ ? no_tag : tag();
   if (first < 0xc4 || first > 0xc6) return wrong("bytes were expected");
-  return counted(1u << (first - 0xc4), n) && take(n, x);
+  if (!counted(1u << (first - 0xc4), n) || !characters(n, content)) return false;
+  x = std::as_bytes(std::span(content));
+  return true;
 }
 
 bool reader::long_array(std::size_t& n) noexcept {
@@ -140,7 +93,7 @@ bool reader::long_array(std::size_t& n) noexcept {
 }
 
 bool reader::map(std::size_t& n) noexcept {
-  const unsigned first = at_ == end_ ? 0xc1 : tag();
+  const unsigned first = at_ == end_ ? no_tag : tag();
   std::uint64_t count = 0;
   if ((first & 0xf0) == 0x80) {
     count = first & 0x0f;
@@ -173,7 +126,7 @@ bool reader::skip() noexcept {
     } else if (first < 0xc0) {  // fixstr
       content = first & 0x1f;
       ++at_;
-    } else if (first == 0xc1) {
+    } else if (first == no_tag) {
       return fail("a byte that begins no value");
     } else if (first < 0xc4) {  // nil, false, true
       ++at_;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string_view>
 
@@ -45,17 +47,30 @@ class reader {
     return any_integer(x);
   }
   bool unsigned_integer(std::uint64_t& x) noexcept {
-    if (at_ != end_ && tag() < 0x80) {
-      x = tag();
+    const unsigned first = at_ == end_ ? no_tag : tag();
+    if (first < 0x80) {  // positive fixint
+      x = first;
       ++at_;
       return true;
     }
-    return any_unsigned(x);
+    if ((first & 0xfc) == 0xcc) return counted(1u << (first & 3), x);  // uint 8 to uint 64
+    return signed_as_unsigned(x);
   }
   /// Single or double precision; no integers.
-  bool real(double& x) noexcept;
+  bool real(double& x) noexcept {
+    std::uint64_t raw = 0;
+    if (at_ == end_ || tag() != 0xcb) return single(x);
+    if (!counted(8, raw)) return false;
+    x = std::bit_cast<double>(raw);
+    return true;
+  }
   /// A view into the input. What it holds is taken as it is, whether it is UTF-8 or not.
-  bool text(std::string_view& x) noexcept;
+  bool text(std::string_view& x) noexcept {
+    if (at_ == end_ || (tag() & 0xe0) != 0xa0) return long_text(x);
+    const std::size_t n = tag() & 0x1f;
+    ++at_;
+    return characters(n, x);
+  }
   bool bytes(std::span<const std::byte>& x) noexcept;
   /// `n` values follow: at most as many as bytes are left.
   bool array(std::size_t& n) noexcept {
@@ -97,15 +112,37 @@ class reader {
   ref_port* refs() const noexcept { return refs_; }
 
  private:
+  static constexpr unsigned no_tag = 0xc1;  // begins no value, according to the specification
+
   unsigned tag() const noexcept { return std::to_integer<unsigned>(*at_); }
-  bool big_endian(unsigned width, std::uint64_t& x) noexcept;
-  bool counted(unsigned width, std::uint64_t& n) noexcept;
+  /// Passes over the first byte of a value and takes the number of `width` bytes behind it.
+  bool counted(unsigned width, std::uint64_t& x) noexcept {
+    if (left() <= width) return fail("it ends too early");
+    if (left() < 9) {
+      x = 0;
+      ++at_;
+      for (const std::byte* const stop = at_ + width; at_ != stop; ++at_) x = x << 8 | tag();
+      return true;
+    }
+    std::memcpy(&x, at_ + 1, sizeof x);
+    if constexpr (std::endian::native == std::endian::little) x = __builtin_bswap64(x);
+    x >>= 64 - 8 * width;
+    at_ += 1 + width;
+    return true;
+  }
+  bool characters(std::uint64_t n, std::string_view& x) noexcept {
+    if (n > left()) return fail("it ends too early");
+    x = {reinterpret_cast<const char*>(at_), static_cast<std::size_t>(n)};
+    at_ += n;
+    return true;
+  }
   bool wrong(const char* expected) noexcept;
   bool too_many() noexcept;
   bool any_integer(std::int64_t& x) noexcept;
-  bool any_unsigned(std::uint64_t& x) noexcept;
+  bool signed_as_unsigned(std::uint64_t& x) noexcept;
+  bool single(double& x) noexcept;
+  bool long_text(std::string_view& x) noexcept;
   bool long_array(std::size_t& n) noexcept;
-  bool take(std::uint64_t n, std::span<const std::byte>& x) noexcept;
 
   const std::byte* at_;
   const std::byte* end_;

@@ -58,8 +58,8 @@ std::string_view name_of(char kind) {
     case '<': return "a map";
     case '?': return "an optional value";
     case '|': return "a variant";
-    case '{':
-    case '^': return "a struct";
+    case '{': return "a struct";
+    case '^': return "the struct around it";
     case 't': return "a duration";
     case 'p': return "a point in time";
     case 'r': return "a ref";
@@ -93,7 +93,7 @@ class comparison {
       case '?': return inside("the value");
       case '|': return alternatives();
       case '{': return fields();
-      case '^': return same(mine_.number(), theirs_.number(), "", "the struct around it, number ");
+      case '^': return same(mine_.number(), theirs_.number(), " levels up", "the struct ");
       case 't':
       case 'p': return unit(kind);
       default: return std::nullopt;
@@ -139,7 +139,7 @@ class comparison {
     for (std::size_t i = 1;; ++i) {
       if (auto why = inside("alternative " + std::to_string(i))) return why;
       const bool here = mine_.take('|'), there = theirs_.take('|');
-      const std::string count = std::to_string(i) + " alternatives";
+      const std::string count = std::to_string(i) + (i == 1 ? " alternative" : " alternatives");
       if (here != there) return differ(here ? count : "more", there ? count : "more");
       if (here) return std::nullopt;
       if (!take(',')) return nonsense();
@@ -151,7 +151,7 @@ class comparison {
     for (std::size_t i = 1;; ++i, first = false) {
       const bool here = mine_.next() == '}', there = theirs_.next() == '}';
       if (here || there) {
-        const std::string count = std::to_string(i - 1) + " fields";
+        const std::string count = std::to_string(i - 1) + (i == 2 ? " field" : " fields");
         if (here != there && keys_ > 0)
           return differ(here ? count : "more", there ? count : "more");
         if (!rest(mine_, first) || !rest(theirs_, first)) return nonsense();

@@ -7,8 +7,54 @@
 
 #include <boost/pfr/core.hpp>
 
-/// What Boost.PFR cannot walk, found out before it is asked to, so that the sentence is ours.
+/// The fields of an aggregate, and what Boost.PFR cannot walk, found out before it is asked to, so
+/// that the sentence is ours.
 namespace coppice::detail {
+
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
+// g++ 12 crashes in Boost.PFR's choice of how to count where a field is a std::array of what has a
+// constructor, of strings say ("in check_noexcept_r"). So the choice is made here, and PFR's
+// internals do the rest; those of Boost 1.81, which is what there is beside that compiler.
+template <class T>
+consteval std::size_t count_fields() {
+  constexpr std::size_t most = sizeof(T) * 8;
+  constexpr boost::pfr::detail::multi_element_range all{};
+  if constexpr (requires { T{}; })
+    return boost::pfr::detail::detect_fields_count<T, 0, most / 2 + 1>(all, 1L);
+  else return boost::pfr::detail::detect_fields_count_greedy<T, 0, most>(all);
+}
+template <class T>
+inline constexpr std::size_t field_count = count_fields<T>();
+
+template <class T>
+constexpr auto tied_fields(T& x) noexcept {
+  return boost::pfr::detail::tie_as_tuple(x, boost::pfr::detail::size_t_<field_count<T>>{});
+}
+template <std::size_t I, class T>
+using field_t =
+    typename boost::pfr::detail::sequence_tuple::tuple_element<I, decltype(tied_fields(
+                                                                      std::declval<T&>()))>::type;
+
+/// Calls `f` with each field in turn.
+template <class T, class F>
+constexpr void each_field(T& x, F f) {
+  const auto tied = tied_fields(x);
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    (f(boost::pfr::detail::sequence_tuple::get<I>(tied)), ...);
+  }(std::make_index_sequence<field_count<std::remove_const_t<T>>>{});
+}
+#else
+template <class T>
+inline constexpr std::size_t field_count = boost::pfr::tuple_size_v<T>;
+template <std::size_t I, class T>
+using field_t = boost::pfr::tuple_element_t<I, T>;
+
+/// Calls `f` with each field in turn.
+template <class T, class F>
+constexpr void each_field(T& x, F f) {
+  boost::pfr::for_each_field(x, f);
+}
+#endif
 
 template <class E>
 struct any_base_of {
@@ -44,7 +90,7 @@ constexpr bool no_arrays(std::index_sequence<I...>) {
 
 template <class E, std::size_t... I>
 constexpr bool no_pointers(std::index_sequence<I...>) {
-  return (!std::is_pointer_v<boost::pfr::tuple_element_t<I, E>> && ...);
+  return (!std::is_pointer_v<field_t<I, E>> && ...);
 }
 
 }  // namespace coppice::detail

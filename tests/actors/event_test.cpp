@@ -38,6 +38,8 @@ struct nested {
   std::optional<int> limit;
   std::variant<int, std::string> note;
   std::array<int, 4> counts;
+  std::array<std::string, 2> names;
+  std::array<reserve, 2> both;
   ref<opened> from;
 };
 struct person {

@@ -5,9 +5,14 @@
 
 #include <any>
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <thread>
+#include <vector>
 
+#include <coppice/actors/codec/ref_codec.hpp>
 #include <coppice/actors/outside.hpp>
 #include <coppice/actors/system.hpp>
 #if !CASE || CASE > 30
@@ -60,6 +65,14 @@ class shop : public actor<reserve, opened, ended, exit_signal> {
  private:
   std::string name_;
 };
+
+struct parted {
+  std::vector<std::optional<opened>> who;
+  ref<opened> to;
+};
+template <class E>
+inline constexpr bool may_leave = detail::checked_to_travel<E>();
+static_assert(may_leave<parted>);
 
 inline void right(coppice::system& s) {
   const ref<reserve, opened> both = s.spawn<shop>({.id = "shop"}, std::string{"corner shop"});
@@ -317,5 +330,140 @@ struct wrong : actor<opened> {
   void on(const opened&) {}
 };
 void mistake(children& c) { (void)c.dynamic<wrong, hire>("staff"); }
+
+#elif CASE == 34
+// expect: a pointer cannot leave the process
+struct wrong {
+  std::string name;
+  std::vector<const char*> texts;
+};
+static_assert(may_leave<wrong>);
+
+#elif CASE == 35
+// expect: a smart pointer cannot leave the process
+struct wrong {
+  std::shared_ptr<int> counter;
+};
+static_assert(may_leave<wrong>);
+
+#elif CASE == 36
+// expect: a smart pointer cannot leave the process
+struct inner {
+  std::unique_ptr<opened> what;
+};
+struct wrong {
+  int id;
+  inner in;
+};
+static_assert(may_leave<wrong>);
+
+#elif CASE == 37
+// expect: a function cannot leave the process
+struct wrong {
+  std::function<void(int)> then;
+};
+static_assert(may_leave<wrong>);
+
+#elif CASE == 38
+// expect: a function cannot leave the process
+struct less {
+  explicit less(int) {}
+  bool operator()(int, int) const { return true; }
+};
+struct wrong {
+  std::optional<less> order;
+};
+static_assert(may_leave<wrong>);
+
+#elif CASE == 39
+// expect: a std::any cannot leave the process
+struct wrong {
+  int id;
+  std::any what;
+};
+static_assert(may_leave<wrong>);
+
+#elif CASE == 40
+// expect: a view cannot leave the process
+struct wrong {
+  std::string_view name;
+};
+static_assert(may_leave<wrong>);
+
+#elif CASE == 41
+// expect: a view cannot leave the process
+struct wrong {
+  int id;
+  std::span<const int> counts;
+};
+static_assert(may_leave<wrong>);
+
+#elif CASE == 42
+// expect: a long double cannot leave the process
+struct wrong {
+  long double weight;
+};
+static_assert(may_leave<wrong>);
+
+#elif CASE == 43
+// expect: an enum that leaves the process is an `enum class`
+enum color { red, green };
+struct wrong {
+  color paint;
+};
+static_assert(may_leave<wrong>);
+
+#elif CASE == 44
+// expect: only a time of std::chrono::system_clock means anything
+struct wrong {
+  std::chrono::steady_clock::time_point when;
+};
+static_assert(may_leave<wrong>);
+
+#elif CASE == 45
+// expect: what leaves the process must be default-constructible
+struct article {
+  int& count;
+};
+struct wrong {
+  std::vector<article> all;
+};
+static_assert(may_leave<wrong>);
+
+#elif CASE == 46
+// expect: what leaves the process has no base class
+struct invoice : opened {
+  int total;
+};
+struct wrong {
+  std::vector<invoice> all;
+};
+static_assert(may_leave<wrong>);
+
+#elif CASE == 47
+// expect: what leaves the process has no C array
+struct label {
+  int id;
+  char text[8];
+};
+struct wrong {
+  std::vector<label> all;
+};
+static_assert(may_leave<wrong>);
+
+#elif CASE == 48
+// expect: this type cannot leave the process
+struct wrong {
+  std::thread::id who;
+};
+static_assert(may_leave<wrong>);
+
+#elif CASE == 49
+// expect: what leaves the process is neither const nor a reference
+struct wrong {
+  const int id = 1;
+  std::string name;
+};
+static_assert(may_leave<wrong>);
 
 #endif
