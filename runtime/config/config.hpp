@@ -91,7 +91,7 @@ struct liveness_config {
   std::chrono::milliseconds unreachable_after{5'000};
   double phi_threshold = 8.0;
   std::uint32_t indirect_probes = 3;
-  std::chrono::milliseconds indirect_most{1'000};
+  std::chrono::milliseconds indirect_most{15'000};
 
   bool operator==(const liveness_config&) const = default;
 };
@@ -111,9 +111,9 @@ struct log_config {
 /// Bounds of each node's HTTP server; where it listens is the node's own.
 struct http_config {
   std::uint32_t connections = 64;
-  std::uint64_t request_bytes = 64u << 10;
-  std::chrono::milliseconds deadline{5'000};
-  bool client_certificates = false;
+  std::uint64_t body_bytes = 64u << 10;
+  std::chrono::milliseconds request_deadline{10'000};
+  std::chrono::milliseconds idle{30'000};
 
   bool operator==(const http_config&) const = default;
 };

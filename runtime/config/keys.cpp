@@ -10,7 +10,7 @@ namespace coppice::detail {
 namespace {
 
 constexpr std::int64_t KiB = 1 << 10, MiB = 1 << 20, GiB = 1 << 30;
-constexpr std::int64_t second = 1'000, minute = 60 * second, hour = 60 * minute;
+constexpr std::int64_t second = 1'000, minute = 60 * second, hour = 60 * minute, day = 24 * hour;
 
 /// Bytes of a name, entries of a list: nobody needs more, and error texts stay readable.
 constexpr number_range name_length{1, 63}, text_length{0, 4'096}, list_length{0, 64};
@@ -128,7 +128,7 @@ constexpr key node_keys[] = {
     {.name = "http",
      .field = bind<&cluster_config::nodes, &node_config::http>(),
      .what = "Where the node serves health, metrics and the commands of `coppice` over HTTP. Other "
-             "than on loopback it needs http_token, or client certificates.",
+             "than on loopback it needs http_token.",
      .why = "By default there is no port that nobody asked for.",
      .range = {1, 300},
      .looks = &host_and_port,
@@ -164,8 +164,10 @@ constexpr key limits_keys[] = {
      .agreed = true},
     {.name = "send_buffer_bytes",
      .field = bind<&cluster_config::limits, &limits_config::send_buffer_bytes>(),
-     .what = "What may wait for one peer, sent or not, until the peer has acknowledged it. When it "
-             "is full, asks are answered `overloaded` and sends become dead letters.",
+     .what =
+         "What may wait for one peer, sent or not, until the peer has acknowledged it. When it "
+         "is full, asks are answered `overloaded` and sends become dead letters. A message that "
+         "is larger goes alone, when nothing else waits.",
      .why = "Some 100,000 small events, or what a gigabit link carries in 70 ms.",
      .unit = "bytes",
      .range = {64 * KiB, 4 * GiB}},
@@ -217,14 +219,14 @@ constexpr key limits_keys[] = {
      .range = {10, 10 * minute}},
     {.name = "pending_handshakes",
      .field = bind<&cluster_config::limits, &limits_config::pending_handshakes>(),
-     .what = "How many connections may be in their handshake at a time. The one that is idle for "
-             "longest makes room for the next.",
+     .what = "How many connections may be in their handshake at a time. The oldest makes room for "
+             "the next.",
      .why = "All nodes of a large cluster may come at once; strangers hold no more than 64.",
      .unit = "connections",
      .range = {1, 10'000}},
     {.name = "remote_addresses",
      .field = bind<&cluster_config::limits, &limits_config::remote_addresses>(),
-     .what = "How many actors of one peer a node may know at a time.",
+     .what = "How many actors of one peer a node may know at a time, and the peer of the node's.",
      .why = "Far beyond what one node talks to; bounds what a peer can make it remember.",
      .unit = "addresses",
      .range = {16, 16'777'216}},
@@ -243,47 +245,53 @@ constexpr key liveness_keys[] = {
     {.name = "heartbeat_ms",
      .field = bind<&cluster_config::liveness, &liveness_config::heartbeat>(),
      .what = "How often a node tells each peer that it is alive when it has nothing else to say.",
-     .why = "Five of them before a peer is suspected: one lost, and one late, mean nothing.",
+     .why = "Five small frames a second and peer cost nothing, and the times below are a few of "
+            "these.",
      .range = {10, minute},
      .loopback = 100,
      .agreed = true},
     {.name = "suspect_after_ms",
      .field = bind<&cluster_config::liveness, &liveness_config::suspect_after>(),
-     .what = "How long a peer may be silent before it is suspected. The other nodes are asked "
-             "then. Longer than heartbeat_ms.",
-     .why = "Soon enough to send new work elsewhere, which costs little if it was wrong.",
-     .range = {20, 10 * minute},
+     .what = "After how long a silence a peer is suspected, and other nodes are asked whether they "
+             "hear it. At least three heartbeats.",
+     .why = "Four heartbeats in a row must be missing, so that a packet that had to be sent again "
+            "is no news.",
+     .range = {30, hour},
      .loopback = 300,
      .agreed = true},
     {.name = "unreachable_after_ms",
      .field = bind<&cluster_config::liveness, &liveness_config::unreachable_after>(),
-     .what = "How long a peer may be silent before it is unreachable, and what waits for it is "
-             "told so. Longer than suspect_after_ms.",
-     .why = "Outlasts a pause of a loaded machine and the restart of a switch's port; a process "
-            "that has died is noticed at once all the same.",
-     .range = {30, hour},
+     .what = "After how long a silence a peer that nobody hears is unreachable, and what waits for "
+             "it is told so. At least two heartbeats more than suspect_after_ms.",
+     .why = "Outlasts a switch that restarts and a process that swaps; a process that has died is "
+            "noticed at once all the same.",
+     .range = {50, day},
      .loopback = 600,
      .agreed = true},
     {.name = "phi_threshold",
      .field = bind<&cluster_config::liveness, &liveness_config::phi_threshold>(),
-     .what = "How unlikely a peer's silence must be, measured by its own past, before it is "
-             "suspected: 8 is once in a hundred million heartbeats.",
-     .why = "The value of the paper on phi-accrual detectors, and of those who followed it.",
-     .range = {1, 64},
+     .what = "How unlikely a silence must be, by what the connection was like lately, before the "
+             "peer is suspected: 8 is once in a hundred million. It only delays the suspicion, and "
+             "only on uneven connections.",
+     .why = "The value that others who use phi-accrual detectors have settled on.",
+     .range = {1, 16},
      .agreed = true},
     {.name = "indirect_probes",
      .field = bind<&cluster_config::liveness, &liveness_config::indirect_probes>(),
-     .what = "How many other nodes are asked whether they hear a suspected peer. 0: none.",
-     .why = "With three, one broken connection and one busy node do not convict a healthy peer.",
+     .what = "How many other nodes at a time are asked whether they hear a suspected peer. 0: "
+             "nobody is.",
+     .why = "With three, one behind the same broken cable and one that has just died leave one to "
+            "tell.",
      .unit = "nodes",
      .range = {0, 16}},
     {.name = "indirect_most_ms",
      .field = bind<&cluster_config::liveness, &liveness_config::indirect_most>(),
-     .what = "How long their answers are waited for at most.",
-     .why = "No longer than a peer may be silent before it is suspected: who does not answer by "
-            "then is in no state to be a witness.",
-     .range = {10, minute},
-     .loopback = 200},
+     .what = "After how long a silence a peer is unreachable although other nodes hear it. At "
+             "least unreachable_after_ms.",
+     .why = "A peer that cannot be talked to is of no use, whoever else hears it; three times "
+            "unreachable_after_ms leaves a connection time to come back.",
+     .range = {50, day},
+     .loopback = 1'800},
 };
 
 // ---- [log] --------------------------------------------------------------------------------------
@@ -324,27 +332,27 @@ constexpr key log_keys[] = {
 constexpr key http_keys[] = {
     {.name = "connections",
      .field = bind<&cluster_config::http, &http_config::connections>(),
-     .what = "How many connections a node serves at a time. One more is closed at once.",
+     .what = "How many connections a node serves at a time. One more takes the place of the one "
+             "that has been idle for longest, or is refused if none is.",
      .why = "Scrapers, probes and a few people; no web site.",
      .unit = "connections",
      .range = {1, 10'000}},
-    {.name = "request_bytes",
-     .field = bind<&cluster_config::http, &http_config::request_bytes>(),
-     .what = "The largest request, its header included.",
-     .why = "All requests there are take less than one kibibyte; browsers add cookies.",
+    {.name = "body_bytes",
+     .field = bind<&cluster_config::http, &http_config::body_bytes>(),
+     .what = "The largest body of a request.",
+     .why = "All requests there are take less than one kibibyte.",
      .unit = "bytes",
      .range = {KiB, 16 * MiB}},
-    {.name = "deadline_ms",
-     .field = bind<&cluster_config::http, &http_config::deadline>(),
-     .what = "How long a caller may take to send a request, and to read the answer.",
-     .why = "A slow network needs less, and a caller that holds a connection for nothing gets no "
-            "more.",
+    {.name = "request_deadline_ms",
+     .field = bind<&cluster_config::http, &http_config::request_deadline>(),
+     .what = "How long a caller may take from a request's first byte to its last.",
+     .why = "A slow network needs less, and a caller that drips gets no more.",
      .range = {100, 10 * minute}},
-    {.name = "client_certificates",
-     .field = bind<&cluster_config::http, &http_config::client_certificates>(),
-     .what = "True: the port speaks TLS with the node's certificate, and callers need one that "
-             "tls.ca has signed.",
-     .why = "Probes and scrapers on the same machine have none."},
+    {.name = "idle_ms",
+     .field = bind<&cluster_config::http, &http_config::idle>(),
+     .what = "How long a connection may be idle between two requests.",
+     .why = "Longer than scrapers usually pause, so that they need not connect anew.",
+     .range = {100, hour}},
 };
 
 // ---- [[allow]] ----------------------------------------------------------------------------------

@@ -197,7 +197,7 @@ void append_key(std::string& out, const section& in, const key& of, bool in_comm
 constexpr std::string_view page_introduction =
     R"(# Configuration
 
-<!-- Made from the key tables in runtime/config/keys.cpp: change those, not this page. -->
+<!-- Made by `coppice config reference --markdown` from the key tables, runtime/config/keys.cpp. -->
 
 One TOML file describes a cluster and every node of it. The same file goes to every machine;
 `--node NAME` picks which of the nodes a process is. A small one:

@@ -88,12 +88,11 @@ void check_http(reading& of) {
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const auto http = endpoint_of(nodes[i].http);
     if (!http || http->loopback() || nodes[i].http_token.from != secret::source::none) continue;
-    if (of.config.http.client_certificates || of.bad("node.http_token", i)) continue;
+    if (of.bad("node.http_token", i)) continue;
     of.wrong.add(of.nearest_place("node.http", i),
                  "node.http is " + quoted(nodes[i].http) +
                      ", open to other machines, with nothing that a caller must know; expected "
-                     "http_token beside it, or http.client_certificates = true, or a loopback "
-                     "address");
+                     "http_token beside it, or a loopback address");
   }
 }
 
@@ -153,10 +152,6 @@ void check_tls(reading& of) {
       of.wrong.add(of.nearest_place("tls.insecure"), "tls.insecure is true although there is " +
                                                          listed(given, "and") +
                                                          "; expected either, not both");
-    if (of.config.http.client_certificates)
-      of.wrong.add(of.nearest_place("http.client_certificates"),
-                   "http.client_certificates is true although tls.insecure is; expected "
-                   "certificates in [tls]");
     return;
   }
   if (missing.empty()) return;
@@ -178,39 +173,39 @@ void check_tls(reading& of) {
 // ---- orders
 // ---------------------------------------------------------------------------------------
 
+/// `larger` must be `more` than `smaller`: so many times as much, and so many heartbeats besides.
 struct order {
   const char* smaller;
   const char* larger;
-  bool or_equal;
+  const char* more;
+  std::int64_t times = 1;
+  std::int64_t heartbeats = 0;
 };
+constexpr const char* heartbeat = "liveness.heartbeat_ms";
 constexpr order orders[] = {
-    {"liveness.heartbeat_ms", "liveness.suspect_after_ms", false},
-    {"liveness.suspect_after_ms", "liveness.unreachable_after_ms", false},
-    {"limits.reconnect_first_ms", "limits.reconnect_most_ms", true},
-    {"limits.ack_every_bytes", "limits.send_buffer_bytes", false},
+    {heartbeat, "liveness.suspect_after_ms", "at least 3 times", 3},
+    {"liveness.suspect_after_ms", "liveness.unreachable_after_ms",
+     "at least 2 heartbeats more than", 1, 2},
+    {"liveness.unreachable_after_ms", "liveness.indirect_most_ms", "at least"},
+    {"limits.reconnect_first_ms", "limits.reconnect_most_ms", "at least"},
+    {"limits.ack_every_bytes", "limits.send_buffer_bytes", "at least 2 times", 2},
 };
 
 void check_orders(reading& of) {
+  const auto number = [&of](const char* path) {
+    return std::get<std::int64_t>(key_at(path).field.get(of.config, 0));
+  };
   for (const order& o : orders) {
-    if (of.bad(o.smaller) || of.bad(o.larger)) continue;
-    const key &small = key_at(o.smaller), &large = key_at(o.larger);
-    const auto a = std::get<std::int64_t>(small.field.get(of.config, 0));
-    const auto b = std::get<std::int64_t>(large.field.get(of.config, 0));
-    if (a < b || (o.or_equal && a == b)) continue;
-    // Point at what the file says; the other one may be a default.
-    const bool at_larger = of.where(o.larger).has_value();
-    const std::string default_note =
-        of.where(at_larger ? o.smaller : o.larger) ? "" : " by default";
-    if (at_larger)
-      of.wrong.add(*of.where(o.larger),
-                   std::string{o.larger} + " is " + std::to_string(b) + "; expected " +
-                       (o.or_equal ? "at least " : "more than ") + std::string{o.smaller} +
-                       ", which is " + std::to_string(a) + default_note);
-    else
-      of.wrong.add(of.nearest_place(o.smaller),
-                   std::string{o.smaller} + " is " + std::to_string(a) + "; expected " +
-                       (o.or_equal ? "at most " : "less than ") + std::string{o.larger} +
-                       ", which is " + std::to_string(b) + default_note);
+    if (of.bad(o.smaller) || of.bad(o.larger) || (o.heartbeats > 0 && of.bad(heartbeat))) continue;
+    const std::int64_t small = number(o.smaller), large = number(o.larger);
+    if (large >= o.times * small + o.heartbeats * number(heartbeat)) continue;
+    const auto told = [&of](const char* path, std::int64_t n) {
+      return std::to_string(n) + (of.where(path) ? "" : " by default");
+    };
+    // Point at what the file says: the other one may be a default.
+    of.wrong.add(of.where(o.larger) ? *of.where(o.larger) : of.nearest_place(o.smaller),
+                 std::string{o.larger} + " is " + told(o.larger, large) + "; expected " + o.more +
+                     ' ' + o.smaller + ", which is " + told(o.smaller, small));
   }
 }
 

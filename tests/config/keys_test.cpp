@@ -249,7 +249,7 @@ level = "error"
 file = "{node}.log"
 format = "json"
 [http]
-client_certificates = true
+idle_ms = 1000
 [[allow]]
 roles = ["intake"]
 paths = ["/a/**"]
@@ -284,7 +284,7 @@ events = ["x.y"]
   expected.limits.ack_every = 7ms;
   expected.liveness.phi_threshold = 9.0;
   expected.log = {log_severity::error, "{node}.log", log_format::json, 20};
-  expected.http.client_certificates = true;
+  expected.http.idle = 1s;
   expected.allow = {{{"intake"}, {"/a/**"}, {"*"}}, {{"admin"}, {"/b"}, {"x.y"}}};
   CHECK(*read == expected);
 }

@@ -91,8 +91,8 @@ TEST_CASE("what is explained of a key is all that its row says") {
   type      whole number of milliseconds
   range     10 to 60000 (1 min)
   default   200; under the profile "loopback" 100
-  why       Five of them before a peer is suspected: one lost, and one late,
-            mean nothing.
+  why       Five small frames a second and peer cost nothing, and the times
+            below are a few of these.
   agreed    the same on all nodes
   example
     [liveness]
