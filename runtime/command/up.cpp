@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <random>
@@ -72,7 +73,8 @@ bool for_good(int why) {
 }
 
 /// In the child, between fork and exec: nothing here allocates.
-[[noreturn]] void become(char* const* arguments, int output, int failure, pid_t parent) {
+[[noreturn]] void become(char* const* arguments, const char* folder, int output, int failure,
+                         pid_t parent) {
   // A terminal's Ctrl-C goes to its whole group: it is ours to pass on.
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -86,7 +88,7 @@ bool for_good(int why) {
   if (input > STDERR_FILENO) ::close(input);
   ::dup2(output, STDOUT_FILENO);
   ::dup2(output, STDERR_FILENO);
-  ::execvp(arguments[0], arguments);
+  if (*folder == '\0' || ::chdir(folder) == 0) ::execvp(arguments[0], arguments);
   const int why = errno;
   [[maybe_unused]] const auto told = ::write(failure, &why, sizeof why);
   ::_exit(127);
@@ -211,6 +213,11 @@ void shell::start(std::size_t at) {
     launcher_.could_not_start(at, what + ": " + std::generic_category().message(why), for_good(why),
                               clock::now());
   };
+  if (!p.folder.empty()) {
+    std::error_code wrong;
+    std::filesystem::create_directories(p.folder, wrong);
+    if (wrong) return failed(p.folder, wrong.value());
+  }
   auto output = make_pipe();
   auto failure = make_pipe();
   if (!output || !failure) return failed("pipe", errno);
@@ -223,7 +230,8 @@ void shell::start(std::size_t at) {
   const pid_t parent = ::getpid();
   const pid_t number = ::fork();
   if (number < 0) return failed("fork", errno);
-  if (number == 0) become(arguments.data(), output->write.get(), failure->write.get(), parent);
+  if (number == 0)
+    become(arguments.data(), p.folder.c_str(), output->write.get(), failure->write.get(), parent);
   output->write.reset();
   failure->write.reset();
   int why = 0;

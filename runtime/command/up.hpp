@@ -15,6 +15,7 @@ struct up_process {
   std::string name;
   std::string program;  ///< a path, or a name to be looked for in PATH
   std::vector<std::string> arguments{};
+  std::string folder{};  ///< that it is started in, made if need be; empty: the caller's
 };
 
 /// Prints what the processes print, each line with the process's name in front, to standard output.

@@ -164,6 +164,18 @@ TEST_CASE("a node's input is empty, and it inherits no blocked signals") {
   CHECK(contains(p.output(), "alpha | done"));
 }
 
+TEST_CASE("a node is started in its folder, which is made if need be") {
+  folder f;
+  up_process where = script("alpha", "pwd");
+  where.folder = f.path + "/run/alpha";
+  up_process nowhere = script("beta", "pwd");
+  nowhere.folder = "/dev/null/run";
+  auto p = up({where, nowhere});
+  CHECK(p.exit_code() == 2);
+  CHECK(contains(p.output(), "alpha | " + f.path + "/run/alpha\n"));
+  CHECK(contains(p.output(), "beta  | could not be started: /dev/null/run: Not a directory"));
+}
+
 TEST_CASE("a node that prints while nobody reads goes on all the same") {
   folder f;
   auto p = up({script("alpha",

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <coppice/runtime/command/pids.hpp>
+#include <coppice/runtime/http/api.hpp>
+#include <coppice/supervision/feed_private.hpp>
+
+#include <doctest/doctest.h>
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "process.hpp"
+#include "tools.hpp"
+
+using namespace coppice;
+using namespace std::chrono_literals;
+using tools::contains;
+
+namespace {
+
+/// A node with an API and nothing else.
+class small_node final : public http::node_view {
+ public:
+  explicit small_node(std::string named, std::optional<std::string> token = {})
+      : name(std::move(named)),
+        server({.token = std::move(token)}, [this](const http::request& r) { return api(r); }) {
+    top.path = "/shop";
+    top.kind = "one_for_one";
+    top.state = "running";
+    REQUIRE(server.start());
+  }
+  http::health_report health() override { return how; }
+  http::node_status status() override { return {name, "shop", "00ff00ff00", 90s, 12, 3, 4}; }
+  std::vector<http::member> members() override { return {{.name = "other", .opinion = "up"}}; }
+  std::vector<http::metric> metrics() override { return {}; }
+  result<tree_node> tree(const std::string& path) override {
+    if (path.empty() || path == "/shop" || path == only_here) return top;
+    return error{errc::not_found, "there is no '" + path + "'"};
+  }
+  tree_feed follow() override {
+    feed = std::make_shared<detail::feed_queue>(10);
+    return tree_feed{feed};
+  }
+  result<void> kill(const std::string& path) override {
+    if (path != "/shop/stock") return error{errc::not_found, "there is no '" + path + "'"};
+    killed = path;
+    return {};
+  }
+  void kill_node() override { killed_node = true; }
+  result<void> stop() override {
+    stopped = true;
+    return {};
+  }
+
+  const std::string name;
+  http::health_report how;
+  tree_node top;
+  std::string only_here;
+  std::shared_ptr<detail::feed_queue> feed;
+  std::string killed;
+  std::atomic<bool> killed_node{false};
+  bool stopped = false;
+  http::api api{*this, [](const http::audit_record&) {}};
+  http::server server;
+};
+
+/// A cluster of alpha and beta, whose names and addresses the file has right.
+struct two_nodes : tools::folder {
+  small_node alpha{"alpha"};
+  small_node beta{"beta", "s3cret"};
+  std::string file = write(alpha.server.address(), beta.server.address());
+
+  std::string write(const std::string& first, const std::string& second) {
+    this->folder::file("token", "s3cret\n");
+    std::filesystem::permissions(path + "/token", std::filesystem::perms::owner_read);
+    return this->folder::file("cluster.toml", R"(
+[cluster]
+name = "shop"
+[tls]
+insecure = true
+[[node]]
+name = "alpha"
+address = "127.0.0.1:7101"
+http = ")" + first + R"("
+[[node]]
+name = "beta"
+address = "127.0.0.1:7102"
+http = ")" + second + R"("
+http_token = "file:token"
+)");
+  }
+};
+
+/// A port where nobody listens.
+std::string dead_end() {
+  http::server s{{}, [](const http::request&) { return http::response{}; }};
+  REQUIRE(s.start());
+  return s.address();
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(two_nodes, "status asks all nodes, each with its token") {
+  const auto s = tools::coppice({"status", file});
+  CHECK_MESSAGE(s.code == 0, s.err);
+  CHECK(contains(
+      s.out,
+      "\nalpha  ready  00ff00ff     1 min 30 s  12      3         4             other up\n"));
+  CHECK(contains(s.out, "\nbeta   ready "));
+  const auto one = tools::coppice({"status", file, "--node", "beta"});
+  CHECK(!contains(one.out, "alpha"));
+}
+
+TEST_CASE_FIXTURE(two_nodes, "a node that is not ready, or does not answer, makes status fail") {
+  alpha.how = {true, false, {"/shop/stock stalls"}};
+  const auto unready = tools::coppice({"status", file});
+  CHECK(unready.code == 1);
+  CHECK(contains(unready.out, "\nalpha  not ready  "));
+  CHECK(contains(unready.out, "\n  /shop/stock stalls\n"));
+  alpha.how = {};
+  const std::string nowhere = dead_end();
+  write(alpha.server.address(), nowhere);
+  const auto silent = tools::coppice({"status", file});
+  CHECK(silent.code == 1);
+  CHECK(contains(silent.out, "\nalpha  ready  "));
+  CHECK(contains(silent.out, "\nbeta   no answer\n  " + nowhere + ": nobody listens there\n"));
+}
+
+TEST_CASE_FIXTURE(two_nodes, "a node that answers for another one is found out") {
+  const small_node other{"alpha"};
+  write(alpha.server.address(), other.server.address());
+  const auto s = tools::coppice({"status", file});
+  CHECK(s.code == 1);
+  CHECK(contains(s.out, other.server.address() + " is the node 'alpha'\n"));
+}
+
+TEST_CASE_FIXTURE(two_nodes, "status as JSON is one object a node, also of those in trouble") {
+  const std::string nowhere = dead_end();
+  write(alpha.server.address(), nowhere);
+  const auto s = tools::coppice({"status", file, "--json"});
+  CHECK(s.code == 1);
+  CHECK(s.out.starts_with("{\"ready\":true,"));
+  CHECK(s.out.ends_with("\n{\"node\":\"beta\",\"error\":\"" + nowhere +
+                        ": nobody listens there\"}\n"));
+}
+
+TEST_CASE_FIXTURE(two_nodes, "trees are shown of all nodes, or of one, or from a path on") {
+  const std::string tree = to_text(alpha.top);
+  const auto all = tools::coppice({"tree", "--config", file});
+  CHECK_MESSAGE(all.code == 0, all.err);
+  CHECK(all.out == "alpha:\n" + tree + "beta:\n" + tree);
+  CHECK(tools::coppice({"tree", "--config", file, "--node", "beta"}).out == tree);
+  CHECK(tools::coppice({"tree", "--config", file, "beta:/shop"}).out == tree);
+  CHECK(tools::coppice({"tree", "--config", file, "beta:"}).out == tree);
+  CHECK(tools::coppice({"tree", "--config", file, "--json"}).out ==
+        to_json(alpha.top) + '\n' + to_json(beta.top) + '\n');
+}
+
+TEST_CASE_FIXTURE(two_nodes, "a path is looked for on all nodes, and missed if none has it") {
+  beta.only_here = "/shop/a b";
+  const auto found = tools::coppice({"tree", "--config", file, "/shop/a b"});
+  CHECK_MESSAGE(found.code == 0, found.err);
+  CHECK(found.out == "beta:\n" + to_text(beta.top));
+  const auto nowhere = tools::coppice({"tree", "--config", file, "/none"});
+  CHECK(nowhere.code == 1);
+  CHECK(nowhere.err == "no node has '/none'\n");
+  const auto there = tools::coppice({"tree", "--config", file, "alpha:/none"});
+  CHECK(there.code == 1);
+  CHECK(there.err == "alpha: there is no '/none'\n");
+  const auto unknown = tools::coppice({"tree", "--config", file, "alhpa:/shop"});
+  CHECK(unknown.code == 2);
+  CHECK(contains(unknown.err, "alpha"));
+}
+
+TEST_CASE_FIXTURE(two_nodes, "an actor is killed by its node and path") {
+  const auto done = tools::coppice({"kill", "--config", file, "beta:/shop/stock"});
+  CHECK_MESSAGE(done.code == 0, done.err);
+  CHECK(done.out == "beta: /shop/stock has been killed\n");
+  CHECK(beta.killed == "/shop/stock");
+  CHECK(alpha.killed.empty());
+  const auto none = tools::coppice({"kill", "--config", file, "beta:/shop/none"});
+  CHECK(none.code == 1);
+  CHECK(none.err == "beta: there is no '/shop/none'\n");
+  const auto which = tools::coppice({"kill", "--config", file, "/shop/stock"});
+  CHECK(which.code == 2);
+  CHECK(which.err == "which node? alpha:/shop/stock, for example\n");
+}
+
+TEST_CASE_FIXTURE(two_nodes, "a node is killed by its API if nobody here runs it") {
+  const auto done = tools::coppice({"kill", "--config", file, "beta"});
+  CHECK_MESSAGE(done.code == 0, done.err);
+  CHECK(done.out == "beta: has been killed\n");
+  const auto until = std::chrono::steady_clock::now() + 10s;
+  while (!beta.killed_node && std::chrono::steady_clock::now() < until) ::sched_yield();
+  CHECK(beta.killed_node);
+  CHECK(tools::coppice({"kill", "--config", file, "gamma"}).code == 2);
+}
+
+TEST_CASE_FIXTURE(two_nodes,
+                  "a node that runs here is killed as a process, whether it answers or not") {
+  const pid_t number = ::fork();
+  if (number == 0)
+    for (;;) ::pause();
+  command::pid_file pids{path + "/coppice", "shop", file};
+  REQUIRE(command::runtime_folder());
+  REQUIRE(pids.take());
+  REQUIRE(pids.write({{"beta", *command::identify(number)}}));
+  const auto done = tools::coppice({"kill", "--config", file, "beta"});
+  CHECK_MESSAGE(done.code == 0, done.err);
+  CHECK(done.out == "beta: process " + std::to_string(number) + " has been killed\n");
+  int status = 0;
+  ::waitpid(number, &status, 0);
+  CHECK(WTERMSIG(status) == SIGKILL);
+  CHECK(!beta.killed_node);
+}
+
+TEST_CASE_FIXTURE(two_nodes, "a node is asked to stop") {
+  const auto done = tools::coppice({"stop", "--config", file, "beta"});
+  CHECK_MESSAGE(done.code == 0, done.err);
+  CHECK(done.out == "beta: is stopping\n");
+  CHECK(beta.stopped);
+  CHECK(!alpha.stopped);
+  write(alpha.server.address(), dead_end());
+  CHECK(tools::coppice({"stop", "--config", file, "beta"}).code == 1);
+}
+
+TEST_CASE_FIXTURE(two_nodes, "a wrong token is told as such") {
+  this->folder::file("token2", "wrong");
+  std::filesystem::permissions(path + "/token", std::filesystem::perms::owner_all);
+  std::filesystem::copy_file(path + "/token2", path + "/token",
+                             std::filesystem::copy_options::overwrite_existing);
+  const auto no = tools::coppice({"stop", "--config", file, "beta"});
+  CHECK(no.code == 1);
+  CHECK(no.err == "beta: this needs the node's HTTP token; send Authorization: Bearer <token>\n");
+}
