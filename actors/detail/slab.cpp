@@ -15,7 +15,7 @@ namespace coppice::detail {
 
 namespace {
 
-constexpr std::size_t slab_bytes = std::size_t{256} * 1'024;
+constexpr std::size_t slab_bytes = std::size_t{2'048} * 1'024;  // of a huge page
 constexpr std::size_t step = 16;
 
 std::atomic<std::size_t> slabs{0};
@@ -39,6 +39,7 @@ struct size_class {
   slab* open = nullptr;  ///< those with room
   std::size_t block = 0;
   std::uint32_t blocks = 0;  ///< in one slab
+  std::uint32_t slabs = 0;
 
   void enter(slab& s) noexcept {
     s.previous = nullptr;
@@ -55,7 +56,7 @@ struct size_class {
 std::array<size_class, largest_slab_block / step> classes;
 
 /// Twice as much is mapped, and what lies beside the aligned part is given back.
-void* map_slab() {
+void* map_slab(bool huge) {
   void* whole = ::mmap(nullptr, 2 * slab_bytes, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (whole == MAP_FAILED) throw std::bad_alloc{};
@@ -64,6 +65,7 @@ void* map_slab() {
       (slab_bytes - reinterpret_cast<std::uintptr_t>(from) % slab_bytes) % slab_bytes;
   if (before) ::munmap(from, before);
   ::munmap(from + before + slab_bytes, slab_bytes - before);
+  if (huge) ::madvise(from + before, slab_bytes, MADV_HUGEPAGE);
   slabs.fetch_add(1, std::memory_order_relaxed);
   return from + before;
 }
@@ -78,7 +80,10 @@ void* allocate_in_slab(std::size_t size) {
     c.block = ((size - 1) / step + 1) * step;
     c.blocks = static_cast<std::uint32_t>((slab_bytes - first_block) / c.block);
   }
-  if (!c.open) c.enter(*::new (map_slab()) slab{&c});
+  if (!c.open) {
+    c.enter(*::new (map_slab(c.slabs > 0)) slab{&c});
+    ++c.slabs;
+  }
   slab& s = *c.open;
   void* block = s.free;
   if (block) s.free = s.free->next;
@@ -101,7 +106,10 @@ void free_in_slab(void* block) noexcept {
     s.free = ::new (block) free_block{s.free};
     if (s.used-- == c.blocks) c.enter(s);
     empty = s.used == 0 && (s.next || s.previous);
-    if (empty) c.leave(s);
+    if (empty) {
+      c.leave(s);
+      --c.slabs;
+    }
   }
   if (!empty) return;
   ::munmap(&s, slab_bytes);

@@ -7,9 +7,11 @@
 ///
 /// malloc grows the heap of a thread that is not the first page by page, with a system call each:
 /// a supervisor that starts 100,000 children spent a sixth of its time there. Here blocks of one
-/// size lie in slabs of 256 KiB, without a header each; a slab that has become empty goes back to
-/// the system, but for one of each size. With AddressSanitizer every block is an allocation of its
-/// own.
+/// size lie in slabs of 2 MiB, without a header each; a slab that has become empty goes back to the
+/// system, but for one of each size. The first slab of a size takes memory page by page, as it
+/// fills; those after it are huge pages where the system grants them: 100,000 children lie in 20
+/// of these instead of 10,000 small ones, which made starting and stopping them a third cheaper.
+/// With AddressSanitizer every block is an allocation of its own.
 namespace coppice::detail {
 
 /// Larger blocks are malloc's business.
