@@ -19,7 +19,8 @@ namespace coppice::detail {
 template <class Job>
 class run_queue {
  public:
-  static constexpr std::size_t capacity = 256;
+  /// Twice what a supervisor tells its children at a time: what overflows costs a lock each.
+  static constexpr std::size_t capacity = 1'024;
 
   /// Owner: makes `job` the next one. Returns the one it displaced, or null.
   Job* put_next(Job* job) noexcept {
