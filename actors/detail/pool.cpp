@@ -9,10 +9,15 @@ namespace coppice::detail {
 
 namespace {
 
-/// Full batches on their way from threads that free to threads that allocate.
+/// Batches on their way from threads that free to threads that allocate. A dying thread's may be
+/// shorter than the others; to count one would bring all of it into the cache.
 struct depot {
+  struct batch {
+    free_block* first;
+    unsigned count;
+  };
   std::mutex guard;
-  std::vector<free_block*> batches;
+  std::vector<batch> batches;
 };
 
 std::array<depot, block_classes>& depots() {
@@ -30,8 +35,8 @@ struct cache_guard {
     for (std::size_t c = 0; c < block_classes; ++c) {
       block_cache& cache = block_caches[c];
       std::lock_guard lock{depots()[c].guard};
-      for (free_block* batch : {cache.first, cache.spare})
-        if (batch) depots()[c].batches.push_back(batch);
+      if (cache.first) depots()[c].batches.push_back({cache.first, cache.count});
+      if (cache.spare) depots()[c].batches.push_back({cache.spare, block_batch});
       cache = {};
     }
   }
@@ -51,10 +56,9 @@ void* refill_blocks(std::size_t size_class) {
     depot& shared = depots()[size_class];
     std::lock_guard lock{shared.guard};
     if (!shared.batches.empty()) {
-      cache.first = shared.batches.back();
+      cache.first = shared.batches.back().first;
+      cache.count = shared.batches.back().count;
       shared.batches.pop_back();
-      cache.count = 0;  // a dying thread's batch may be shorter than the others
-      for (free_block* block = cache.first; block; block = block->next) ++cache.count;
     }
   }
   if (!cache.first) {
@@ -77,7 +81,7 @@ void spill_blocks(std::size_t size_class) noexcept {
   if (cache.spare) {
     depot& shared = depots()[size_class];
     std::lock_guard lock{shared.guard};
-    shared.batches.push_back(cache.spare);
+    shared.batches.push_back({cache.spare, block_batch});
   }
   cache.spare = std::exchange(cache.first, nullptr);
   cache.count = 0;
