@@ -27,7 +27,12 @@ std::uint32_t address_book::hash(std::string_view id) const noexcept {
 void address_book::put(std::uint32_t index, entry e) {
   if (index >= cells.size()) cells.resize(index + 1);
   cells[index] = std::move(e.cell);
-  ids.insert(index, hash(cells[index]->id()));
+  const std::uint32_t hashed = hash(cells[index]->id());
+  ids.insert(index, hashed);
+  if (dynamic) {
+    hashes.resize(cells.size());
+    hashes[index] = hashed;
+  }
   if (e.below) below[index] = std::move(e.below);
 }
 
@@ -45,6 +50,7 @@ void address_book::turn_the_page() {
     formers[std::move(id)] = {std::move(cells[i]), books.empty() ? nullptr : books.mapped()};
   }
   cells.clear();
+  hashes.clear();
   built.clear();
   ids = {};
 }
@@ -68,10 +74,14 @@ void end_entry(const address_book::entry& e, const exit_reason& why) {
 
 void address_book::end(std::uint32_t index, const exit_reason& why) {
   if (!at(index)) return;
-  ids.erase(index, hash(cells[index]->id()));
+  ids.erase(index, dynamic ? hashes[index] : hash(cells[index]->id()));
   if (index < built.size()) built[index] = false;
-  const auto books = below.extract(index);
-  end_entry({std::exchange(cells[index], {}), books.empty() ? nullptr : books.mapped()}, why);
+  shared books;
+  if (const auto under = below.find(index); under != below.end()) {
+    books = std::move(under->second);
+    below.erase(under);
+  }
+  end_entry({std::exchange(cells[index], {}), std::move(books)}, why);
 }
 
 void address_book::end_former(const exit_reason& why) {
@@ -87,6 +97,7 @@ void address_book::end_all(const exit_reason& why) {
     end_entry({std::move(cells[i]), books.empty() ? nullptr : books.mapped()}, why);
   }
   cells.clear();
+  hashes.clear();
   built.clear();
 }
 

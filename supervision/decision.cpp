@@ -27,6 +27,17 @@ bool counts_as_there(child_state state) noexcept {
   return state != child_state::stopped && state != child_state::removed;
 }
 
+/// In its place at once: most of what a supervisor of many children does is to fill and to read
+/// these, and a copy of one that has just been written makes the processor wait.
+action& add_to(std::vector<action>& out, action::kind what, child_index child,
+               std::uint32_t incarnation) {
+  action& a = out.emplace_back();
+  a.what = what;
+  a.child = child;
+  a.incarnation = incarnation;
+  return a;
+}
+
 std::string in_ms(std::chrono::milliseconds time) { return std::to_string(time.count()) + " ms"; }
 
 std::string more_than(const intensity& limit) {
@@ -378,10 +389,7 @@ void decision::remove(child_index child, exit_reason last, actions& out) {
   (r.next == no_child ? last_ : children_[r.next].previous) = r.previous;
   free_children_.push_back(child);
   --size_;
-  out.push_back({.what = action::kind::remove,
-                 .child = child,
-                 .incarnation = r.incarnation,
-                 .reason = std::move(last)});
+  add_to(out, action::kind::remove, child, r.incarnation).reason = std::move(last);
 }
 
 void decision::hold(child_index child, actions& out) const {
@@ -391,11 +399,9 @@ void decision::hold(child_index child, actions& out) const {
 
 void decision::report(report_context about, child_index child, const exit_reason& reason,
                       actions& out) const {
-  out.push_back({.what = action::kind::report,
-                 .about = about,
-                 .child = child,
-                 .incarnation = children_[child].incarnation,
-                 .reason = reason});
+  action& a = add_to(out, action::kind::report, child, children_[child].incarnation);
+  a.about = about;
+  a.reason = reason;
 }
 
 void decision::launch(child_index child, bool drop_mailbox, actions& out) {
@@ -404,12 +410,10 @@ void decision::launch(child_index child, bool drop_mailbox, actions& out) {
   r.started_at = never;
   r.armed = deadline_kind::start;
   set(r, child_state::starting);
-  out.push_back({.what = action::kind::start,
-                 .which = r.armed,
-                 .drop_mailbox = drop_mailbox,
-                 .child = child,
-                 .incarnation = r.incarnation,
-                 .after = policy(r).start_deadline});
+  action& a = add_to(out, action::kind::start, child, r.incarnation);
+  a.which = r.armed;
+  a.drop_mailbox = drop_mailbox;
+  a.after = policy(r).start_deadline;
 }
 
 void decision::stop_child(child_index child, actions& out) {
@@ -422,25 +426,21 @@ void decision::stop_child(child_index child, actions& out) {
   const bool limited = how.what() == shutdown::kind::within;
   r.armed = limited ? deadline_kind::shutdown : deadline_kind::stuck;
   set(r, child_state::stopping);
-  out.push_back({.what = action::kind::stop,
-                 .which = r.armed,
-                 .child = child,
-                 .incarnation = r.incarnation,
-                 .after = limited ? how.deadline() : spec_.stuck_limit,
-                 .reason = exit_reason::shutdown()});
+  action& a = add_to(out, action::kind::stop, child, r.incarnation);
+  a.which = r.armed;
+  a.after = limited ? how.deadline() : spec_.stuck_limit;
+  a.reason = exit_reason::shutdown();
 }
 
 void decision::kill_child(child_index child, actions& out) {
   record& r = children_[child];
   r.armed = deadline_kind::stuck;
   set(r, child_state::killing);
-  out.push_back({.what = action::kind::kill,
-                 .which = r.armed,
-                 .late = r.late,
-                 .child = child,
-                 .incarnation = r.incarnation,
-                 .after = spec_.stuck_limit,
-                 .reason = exit_reason::killed()});
+  action& a = add_to(out, action::kind::kill, child, r.incarnation);
+  a.which = r.armed;
+  a.late = r.late;
+  a.after = spec_.stuck_limit;
+  a.reason = exit_reason::killed();
 }
 
 /// Nothing of this incarnation runs any more.
@@ -648,6 +648,7 @@ void decision::regroup(child_index child, time now, actions& out) {
   phase_ = phase::regrouping;
   set(children_[child], child_state::stopped);
   const child_index from = spec_.strategy == strategy::rest_for_one ? child : first_;
+  if (from == first_) plan_.reserve(2 * size_);
   for (child_index c = last_; c != no_child; c = c == from ? no_child : children_[c].previous)
     if (c != child) plan_.then(plan::stop, c);
   for (child_index c = from; c != no_child; c = next(c))
@@ -660,6 +661,8 @@ void decision::stop_all(time now, actions& out) {
   phase_ = phase::stopping;
   drop_plan();
   const bool together = brutal_ || spec_.strategy == strategy::simple_one_for_one;
+  plan_.reserve(size_);
+  if (together) ready_.reserve(size_);
   for (child_index c = last_; c != no_child; c = children_[c].previous)
     together ? plan_.add(plan::stop, c) : plan_.then(plan::stop, c);
   plan_.begin(ready_);

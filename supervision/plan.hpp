@@ -27,6 +27,8 @@ class plan {
     std::uint32_t child;
   };
 
+  /// Makes room for so many steps.
+  void reserve(std::uint32_t steps) { steps_.reserve(steps); }
   /// Adds a step that waits for nothing yet. Children are numbered below 2^31.
   step_id add(kind what, std::uint32_t child);
   /// Adds a step that waits for the one added before it.

@@ -84,9 +84,11 @@ struct address_book {
   std::vector<cell_ptr> cells;  ///< by child_index; null: there is none
   std::unordered_map<std::uint32_t, shared> below;  ///< of those that are supervisors
   std::vector<bool> built;  ///< by child_index: added by the builder, not by a call
+  /// Of the ids, by child_index, if it is dynamic: the ids lie in memory that has been long idle.
+  std::vector<std::uint32_t> hashes;
   id_index ids;
   std::unordered_map<std::string, entry> formers;
-  bool dynamic = false;        ///< its ids are numbers, given in turn
+  bool dynamic = false;  ///< its ids are numbers, given in turn
   std::uint64_t numbered = 0;  ///< the last one
 };
 
@@ -232,7 +234,7 @@ class supervisor
   gate* open_when_down_ = nullptr;
   std::vector<deadline_entry> deadlines_;  ///< a heap; forgotten ones stay for a while
   alarm alarm_;
-  std::vector<detail::open_call> calls_;   ///< by call_id
+  std::vector<detail::open_call> calls_;  ///< by call_id
   std::vector<call_id> free_calls_;
   std::vector<listing> listings_;
 };
