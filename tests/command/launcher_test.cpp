@@ -5,6 +5,8 @@
 
 #include <signal.h>
 
+#include <random>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -293,4 +295,83 @@ TEST_CASE("how a process ended is said in words") {
   CHECK(to_string(process_end{.code = 3}) == "exit code 3");
   CHECK(to_string(process_end{.signal = SIGKILL}) == "killed by SIGKILL");
   CHECK(to_string(process_end{.signal = 200}) == "killed by 200");
+}
+
+TEST_CASE(
+    "whatever happens, only what runs is signalled, only what does not is started, and an "
+    "interrupt is the end") {
+  for (unsigned seed = 1; seed <= 2'000; ++seed) {
+    CAPTURE(seed);
+    std::mt19937 random{seed};
+    launcher l{{"a", "b", "c", "d"}, {}, [&] { return static_cast<double>(random() % 100) / 100; }};
+    launcher::time_point now{};
+    std::set<std::size_t> running, starting;
+    bool interrupted = false;
+    const auto carry_out = [&] {
+      for (const launch_action& a : l.take_actions()) {
+        if (a.what == launch_action::kind::signal) REQUIRE(running.contains(a.node));
+        if (a.what != launch_action::kind::start) continue;
+        REQUIRE(!running.contains(a.node));
+        REQUIRE(!starting.contains(a.node));
+        REQUIRE(!interrupted);
+        starting.insert(a.node);
+      }
+    };
+    const auto some = [&](const std::set<std::size_t>& of) {
+      return *std::next(of.begin(), static_cast<std::ptrdiff_t>(random() % of.size()));
+    };
+    l.begin(now);
+    carry_out();
+    for (int step = 0; step < 200 && !l.finished(); ++step) {
+      switch (random() % (step < 100 ? 5 : 6)) {
+        case 0:
+          if (running.empty()) break;
+          {
+            const std::size_t n = some(running);
+            running.erase(n);
+            const process_end ends[] = {{0, 0}, {1, 0}, {2, 0}, {70, 0}, {0, 9}, {0, 15}, {0, 11}};
+            l.ended(n, ends[random() % std::size(ends)], now);
+          }
+          break;
+        case 1:
+        case 2:
+          if (starting.empty()) break;
+          {
+            const std::size_t n = some(starting);
+            starting.erase(n);
+            if (random() % 8) {
+              running.insert(n);
+              l.started(n, now);
+            } else {
+              l.could_not_start(n, "no", random() % 2, now);
+            }
+          }
+          break;
+        case 3: now += std::chrono::milliseconds{random() % 15'000}; break;
+        case 4:
+          if (l.next() && *l.next() > now) now = *l.next();
+          break;
+        default: interrupted = true; l.interrupt(now);
+      }
+      l.time(now);
+      carry_out();
+      if (!interrupted && !l.finished())
+        REQUIRE((l.next() || !running.empty() || !starting.empty()));
+    }
+    if (!interrupted) l.interrupt(now);
+    interrupted = true;
+    carry_out();
+    for (const std::size_t n : starting) {
+      running.insert(n);
+      l.started(n, now);
+    }
+    starting.clear();
+    for (int i = 0; i < 3 && !l.finished(); ++i) {
+      now += std::chrono::minutes{1};
+      l.time(now);
+      carry_out();
+    }
+    REQUIRE(l.finished());
+    REQUIRE(!l.next());
+  }
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <iostream>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -44,6 +45,7 @@ class small_node final : public http::node_view {
     return error{errc::not_found, "there is no '" + path + "'"};
   }
   tree_feed follow() override {
+    std::lock_guard lock{guard};
     feed = std::make_shared<detail::feed_queue>(10);
     return tree_feed{feed};
   }
@@ -58,7 +60,19 @@ class small_node final : public http::node_view {
     return {};
   }
 
+  void changes(std::uint64_t version, const std::string& id) {
+    tree_change c;
+    c.version = version;
+    c.parent = "/shop";
+    c.child.id = id;
+    c.child.state = child_state::running;
+    c.child.incarnation = 2;
+    std::lock_guard lock{guard};
+    feed->put(c);
+  }
+
   const std::string name;
+  std::mutex guard;
   http::health_report how;
   tree_node top;
   std::string only_here;
@@ -238,4 +252,37 @@ TEST_CASE_FIXTURE(two_nodes, "a wrong token is told as such") {
   const auto no = tools::coppice({"stop", "--config", file, "beta"});
   CHECK(no.code == 1);
   CHECK(no.err == "beta: this needs the node's HTTP token; send Authorization: Bearer <token>\n");
+}
+
+TEST_CASE("trees are followed: as they are, what changes, and on when a node is back") {
+  for (const std::string how : {"--follow", "--json"}) {
+    CAPTURE(how);
+    const tools::folder f;
+    const std::string file = f.path + "/cluster.toml";
+    // A fork must have no other threads: it is made before the servers, and waits for the file.
+    tools::process p{[&] {
+      while (!std::filesystem::exists(file)) ::sched_yield();
+      return tools::coppice({"tree", "--config", file, "--follow", how}, {std::cout, std::cerr});
+    }};
+    auto alpha = std::make_unique<small_node>("alpha");
+    const std::string address = alpha->server.address();
+    const std::string text =
+        "[cluster]\nname = \"shop\"\n[tls]\ninsecure = true\n[[node]]\nname = "
+        "\"alpha\"\naddress = \"127.0.0.1:7101\"\nhttp = \"" +
+        address + "\"\n";
+    f.file("cluster.next", text);
+    std::filesystem::rename(f.path + "/cluster.next", file);
+    if (how == "--json") {
+      REQUIRE(p.printed("{\"node\":\"alpha\",\"told\":{\"snapshot\":{\"path\":\"/shop\","));
+      alpha->changes(7, "stock");
+      REQUIRE(p.printed("{\"node\":\"alpha\",\"told\":{\"version\":7,\"parent\":\"/shop\","));
+    } else {
+      REQUIRE(p.printed("alpha:\n" + to_text(alpha->top)));
+      alpha->changes(7, "stock");
+      REQUIRE(p.printed("alpha: /shop/stock running #2\n"));
+    }
+    alpha.reset();
+    REQUIRE(p.printed("; trying again\n"));
+    REQUIRE(p.printed("nobody listens there; trying again\n"));
+  }
 }
