@@ -147,8 +147,10 @@ struct tls_callbacks {
     if (depth > 0) return 1;
     stream.refusal_ = stream.judge(certificate);
     if (stream.refusal_.empty()) return 1;
-    // OpenSSL makes the alert "certificate unknown" of this one, and of no other that we cause.
-    X509_STORE_CTX_set_error(chain, X509_V_ERR_UNNESTED_RESOURCE);
+    // OpenSSL chooses the alert by this: "unsupported certificate", or of a code that it does not
+    // expect here "certificate unknown", which nothing else that we refuse becomes.
+    X509_STORE_CTX_set_error(chain, for_both_sides(certificate) ? X509_V_ERR_UNNESTED_RESOURCE
+                                                                : X509_V_ERR_INVALID_PURPOSE);
     return 0;
   }
 };

@@ -153,10 +153,14 @@ std::string look_of(const tls_options& files) {
 
 }  // namespace
 
-result<std::string> node_named_by(const X509* certificate, std::string_view cluster) {
+bool for_both_sides(const X509* certificate) noexcept {
   // OpenSSL computes this on first use and does not call it const.
   const auto usage = X509_get_extended_key_usage(const_cast<X509*>(certificate));
-  if ((usage & XKU_SSL_SERVER) == 0 || (usage & XKU_SSL_CLIENT) == 0)
+  return (usage & XKU_SSL_SERVER) != 0 && (usage & XKU_SSL_CLIENT) != 0;
+}
+
+result<std::string> node_named_by(const X509* certificate, std::string_view cluster) {
+  if (!for_both_sides(certificate))
     return unusable(
         "its certificate may not be used on both sides of a connection: its extended key usage "
         "has to allow server and client authentication");

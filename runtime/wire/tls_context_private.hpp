@@ -12,6 +12,9 @@
 
 namespace coppice::wire {
 
+/// By its extended key usage.
+bool for_both_sides(const X509* certificate) noexcept;
+
 /// The node that a certificate names within `cluster`. Fails with what is wrong with it, said of
 /// someone else: "its certificate ...". The chain to the authority is not looked at here.
 result<std::string> node_named_by(const X509* certificate, std::string_view cluster);

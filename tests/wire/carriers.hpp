@@ -7,10 +7,12 @@
 
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
@@ -225,6 +227,23 @@ inline raw_socket connected_to(const std::string& address) {
   REQUIRE(made.connect(address));
   return made;
 }
+
+/// Raises or lowers the number of file descriptors that this process may have, for a while.
+class rlimit_guard {
+ public:
+  explicit rlimit_guard(rlim_t most) {
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before_) == 0);
+    rlimit wanted = before_;
+    wanted.rlim_cur = std::min(most, before_.rlim_max);
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &wanted) == 0);
+  }
+  rlimit_guard(const rlimit_guard&) = delete;
+  rlimit_guard& operator=(const rlimit_guard&) = delete;
+  ~rlimit_guard() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
 
 /// An address at which nobody listens.
 inline std::string deserted() {

@@ -2,7 +2,6 @@
 #include <coppice/runtime/wire/certificates.hpp>
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <array>
@@ -218,13 +217,15 @@ TEST_CASE("a link closed by any thread ends at once, and what was taken before i
     nodes.connect();
     std::atomic<std::size_t> taken = 0;
     const std::string some(1'000, 'x');
+    std::atomic<bool> over = false;
     std::thread writer{[&] {
-      while (const std::size_t n = write(*nodes.theirs, some)) taken += n;
+      while (!over) taken += write(*nodes.theirs, some);
     }};
     CHECK(nodes.stock.ear.until([](const ear::heard& h) { return h.bytes.size() > 100'000; }));
     nodes.theirs->close("enough");
     nodes.theirs->close("more than enough");
     CHECK(write(*nodes.theirs, some) == 0);
+    over = true;
     writer.join();
     CHECK(nodes.intake.ear.until([](const ear::heard& h) { return !h.closed.empty(); }));
     CHECK(nodes.stock.ear.until([](const ear::heard& h) { return !h.closed.empty(); }));
@@ -490,17 +491,16 @@ TEST_CASE("without file descriptors the node waits, does not spin, says so once,
   // Room for a few more descriptors than there are.
   const int highest = ::dup(visitors.back().descriptor());
   ::close(highest);
-  rlimit before{};
-  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
-  rlimit few = before;
-  few.rlim_cur = static_cast<rlim_t>(highest) + 4;
-  REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
-  for (const raw_socket& one : visitors) CHECK(one.connect(address));
-  const bool reported = node.ear.until([](const ear::heard& h) { return !h.reports.empty(); });
-  const std::clock_t begin = std::clock();
-  const bool waited = node.ear.never(350ms, [](const ear::heard& h) { return h.open.size() > 4; });
-  const std::clock_t used = std::clock() - begin;
-  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  bool reported = false, waited = false;
+  std::clock_t used = 0;
+  {
+    const rlimit_guard few{static_cast<rlim_t>(highest) + 4};
+    for (const raw_socket& one : visitors) CHECK(one.connect(address));
+    reported = node.ear.until([](const ear::heard& h) { return !h.reports.empty(); });
+    const std::clock_t begin = std::clock();
+    waited = node.ear.never(350ms, [](const ear::heard& h) { return h.open.size() > 4; });
+    used = std::clock() - begin;
+  }
   CHECK(reported);
   CHECK(waited);
   CHECK(used < CLOCKS_PER_SEC / 5);
