@@ -430,7 +430,7 @@ void association::link_closed(link_id link, bool refused, std::string_view why, 
 // ---- time and the end -------------------------------------------------------------------------
 
 void association::time(time_point now) {
-  if (farewell_ && *farewell_ <= now) return finish("the peer has not closed the link in time");
+  if (farewell_ && *farewell_ <= now) finish("the peer has not closed the link in time");
   for (std::size_t i = 0; i < accepted_.size();) {
     if (accepted_[i].deadline <= now) {
       close(accepted_[i].link, "the handshake has not come to an end in time");

@@ -552,6 +552,23 @@ TEST_CASE("a goodbye that the peer does not answer is not waited for longer than
   CHECK(p.alpha.a.over());
 }
 
+TEST_CASE("the end of the farewell does not keep other deadlines from being kept") {
+  limits bounds;
+  bounds.handshake_deadline = 500ms;
+  party alpha{"alpha", "beta", 1, bounds}, beta{"beta", "alpha", 1, bounds};
+  beta.start();
+  beta.dial_failed();
+  join(alpha, beta, 1);
+  alpha.a.stop("", alpha.now);
+  alpha.did();
+  alpha.opened(2, false);
+  CHECK(alpha.after(500ms) == strings{"detach 1",
+                                      "close 1: the peer has not closed the link in time",
+                                      "ended 1 stopped: node alpha has stopped",
+                                      "close 2: the handshake has not come to an end in time"});
+  CHECK(alpha.idle() < 0ms);
+}
+
 TEST_CASE("two nodes may say goodbye to each other") {
   pair p;
   p.alpha.a.stop("", p.alpha.now);

@@ -76,10 +76,9 @@ void run(std::uint64_t seed, tally& counts, bool traced) {
     fault(w);
   }
   w.heal();
-  for (int n = 0; n < nodes; ++n) {
-    w.run_until(w.now + 4s);
+  w.run_until(w.now + 1s);
+  for (int n = 0; n < nodes; ++n)
     if (!w.running(n)) w.start(n);
-  }
   // The longest way back: a silent link, a dial that hangs, a handshake that hangs, the pauses.
   const auto latest = w.now + 25s;
   for (bool agreed = false; !agreed && w.now < latest;) {

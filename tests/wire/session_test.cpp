@@ -218,6 +218,18 @@ TEST_CASE("what was written to an older link may be acknowledged before it is wr
   CHECK(s.acknowledged({.user = 4, .bulk = 0}));
 }
 
+TEST_CASE("what is acknowledged and has to be written again is kept until it is written") {
+  linked s;
+  const std::string message(max_frame, 'm');
+  for (int i = 0; i < 6; ++i) send(s, message);
+  drain(s);
+  s.detach();
+  CHECK(s.attach({}));
+  CHECK(s.acknowledged({.user = 5, .bulk = 0}));
+  CHECK(read(drain(s)) == strings(6, "user:32768"));
+  CHECK(unacknowledged(s) == strings{"user:32768"});
+}
+
 TEST_CASE("a full buffer refuses and takes nothing, until the peer acknowledges") {
   linked s{small_buffer(1'000)};
   int taken = 0;
@@ -267,6 +279,22 @@ TEST_CASE("all that is not acknowledged as a whole can be named, by its first fr
   CHECK(unacknowledged(s) == strings{"user:3"});
   s.acknowledged({.user = 12, .bulk = 1});
   CHECK(unacknowledged(s).empty());
+}
+
+TEST_CASE("a message of which nothing is left to acknowledge is not named with a later one") {
+  linked s;
+  // Two chunks; the second one ends with the long message's end and a small one.
+  send(s, std::string(2 * max_frame + 10, 'l'));
+  send(s, "small");
+  for (int i = 0; i < 2; ++i) send(s, std::string(max_frame, 'x'));
+  send(s, "last");
+  drain(s);
+  s.acknowledged({.user = 3, .bulk = 0});
+  CHECK(unacknowledged(s) == strings{"user:small", "user:32768", "user:32768", "user:last"});
+  s.acknowledged({.user = 5, .bulk = 0});
+  CHECK(unacknowledged(s) == strings{"user:32768", "user:last"});
+  s.acknowledged({.user = 6, .bulk = 0});
+  CHECK(unacknowledged(s) == strings{"user:last"});
 }
 
 TEST_CASE("what was gathered stays where it is until it is written, whatever is called meanwhile") {

@@ -140,6 +140,8 @@ class world {
     bounds.message_bytes = 256 * 1024;
     bounds.send_buffer_bytes = 512 * 1024;
     bounds.ack_every_bytes = 32 * 1024;
+    if (one_in(2)) bounds.session_limit = between(500, 4'000);
+    if (one_in(2)) bounds.connect_deadline = bounds.handshake_deadline = 1s;
     slow = random() % 3 == 0;
   }
 
@@ -734,7 +736,7 @@ inline void process::tick() {
 
 inline void process::send_some() {
   for (auto& [peer, p] : peers_) {
-    if (stopping_ || !p.out || world_.one_in(2)) continue;
+    if (stopping_ || !p.out || !world_.one_in(3)) continue;
     for (auto n = world_.below(world_.one_in(10) ? 40 : 3); n > 0; --n) {
       const auto where = world_.one_in(3) ? lane::bulk : lane::user;
       const std::size_t size = 24 + world_.below(world_.one_in(40)  ? 200'000
