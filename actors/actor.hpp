@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <stop_token>
 #include <tuple>
@@ -317,9 +318,8 @@ struct handlers {
     (void)(handle_if<T, Es>(*static_cast<T*>(object), x, here, outcome) || ...);
     return outcome;
   }
-  static bool accepts(const event_type* event) noexcept {
-    return ((event == &event_type_of<bare_t<Es>>) || ...);
-  }
+  static constexpr std::array<const event_type*, sizeof...(Es)> table{
+      &event_type_of<bare_t<Es>>...};
   static bool is_interleaved(const event_type* event) noexcept {
     return ((bare<Es>::interleaved && event == &event_type_of<bare_t<Es>>) || ...);
   }
@@ -358,7 +358,7 @@ constexpr actor_type describe() {
   t.align = alignof(T);
   t.destroy = [](void* object) noexcept { static_cast<T*>(object)->~T(); };
   t.dispatch = &table::template dispatch<T>;
-  t.accepts = &table::accepts;
+  t.events = table::table;
   t.is_interleaved = table::any_interleaved ? &table::is_interleaved : nullptr;
   if constexpr (requires(T& o) { o.started(); }) {
     static_assert(one_of<decltype(std::declval<T&>().started()), void, task<>>,

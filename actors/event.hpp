@@ -17,11 +17,16 @@
 /// `static constexpr std::string_view name = "shop.reserve";`.
 namespace coppice {
 
+namespace detail {
+struct wire_type;
+}
+
 /// One constant per event type: what the runtime knows of it. Identity is the address.
 struct event_type {
   std::string_view type_name;  ///< for people; compilers spell it differently
   std::string_view wire_name;  ///< the declared name, or empty: the event stays in the process
   bool request;                ///< it has a reply
+  const detail::wire_type* wire = nullptr;  ///< how it travels; null: it has no name
 };
 
 /// An event that may be handled while another turn of the same actor waits:
@@ -98,9 +103,18 @@ constexpr std::string_view wire_name() {
 }
 
 template <class E>
+struct event_codec;  // see detail/event_codec.hpp
+template <class E>
+constexpr const wire_type* wire_type_of() {
+  if constexpr (wire_name<E>().empty()) return nullptr;
+  else return &event_codec<E>::record;
+}
+
+template <class E>
 struct event_type_holder {
   static_assert(checked_event<E>());
-  static constexpr event_type value{pretty_name<E>(), wire_name<E>(), request_event<E>};
+  static constexpr event_type value{pretty_name<E>(), wire_name<E>(), request_event<E>,
+                                    wire_type_of<E>()};
 };
 template <class E>
 inline constexpr const event_type& event_type_of = event_type_holder<E>::value;

@@ -14,6 +14,7 @@ std::string_view name(exit_reason::kind what) noexcept {
     case exit_reason::kind::failed: return "failed";
     case exit_reason::kind::start_failed: return "start_failed";
     case exit_reason::kind::exhausted: return "exhausted";
+    case exit_reason::kind::unreachable: return "unreachable";
   }
   return "unknown";
 }

@@ -18,6 +18,7 @@ class exit_reason {
     failed,        ///< it stopped itself with a reason of its own
     start_failed,  ///< construction or `started()` threw, or missed its deadline
     exhausted,     ///< a supervisor that has used up its restart budget
+    unreachable,   ///< its node cannot be reached: nobody knows whether it still runs
   };
 
   static exit_reason normal() { return exit_reason{kind::normal}; }

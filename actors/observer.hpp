@@ -22,9 +22,13 @@ enum class dead_letter_reason : std::uint8_t {
   stopped,        ///< the actor was not running, or stopped before it came to the event
   gone,           ///< the address had ended, or referred to nobody
   crashed,        ///< it was in hand when the actor crashed or was killed
-  unknown_event,  ///< no handler; only CAF actors can send such a thing
+  unknown_event,  ///< no handler; only CAF actors and other nodes can send such a thing
+  unreachable,    ///< the actor's node could not be reached; the event never left this one
+  unconfirmed,    ///< sent, and the other node was lost before it had confirmed it
+  denied,         ///< the sending node may not address this actor with this event
+  malformed,      ///< from another node, and not what its type says
 };
-inline constexpr std::size_t dead_letter_reasons = 7;
+inline constexpr std::size_t dead_letter_reasons = 11;
 
 std::string_view name(dead_letter_reason why) noexcept;
 

@@ -63,12 +63,12 @@ class outside {
   result<detail::reply_of<E>> ask(const ref<Es...>& to, E event,
                                   std::chrono::milliseconds deadline) {
     detail::check_accepts<ref<Es...>, E>();
-    using node = detail::request_node<E>;
+    using question = detail::request_node<E>;
     detail::outside_wait wait;
     detail::request* x =
-        wait.ask(detail_ref::get(to), new node(std::move(event)), deadline.count());
+        wait.ask(detail_ref::get(to), new question(std::move(event)), deadline.count());
     if (!x) return error{errc::timeout, "no answer within the deadline", to.path()};
-    std::unique_ptr<node> answered{static_cast<node*>(x)};
+    std::unique_ptr<question> answered{static_cast<question*>(x)};
     return answered->outcome();
   }
 

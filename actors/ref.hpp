@@ -115,3 +115,5 @@ consteval void check_accepts() {
 
 }  // namespace detail
 }  // namespace coppice
+
+#include <coppice/actors/codec/ref_codec.hpp>

@@ -14,6 +14,7 @@ std::string_view name(errc code) noexcept {
     case errc::unknown_event: return "unknown_event";
     case errc::denied: return "denied";
     case errc::parked: return "parked";
+    case errc::unreachable: return "unreachable";
     case errc::moved: return "moved";
     case errc::crashed: return "crashed";
     case errc::timeout: return "timeout";

@@ -32,6 +32,7 @@ enum class errc : std::uint8_t {
   unknown_event,   ///< the target does not accept this event
   denied,          ///< the caller may not address this actor with this event
   parked,          ///< the supervisor has parked the child
+  unreachable,     ///< the actor's node cannot be reached; nothing was sent there
   moved,           ///< the actor lives on another node now
   crashed,         ///< the actor crashed, or was killed, with the event in hand
   timeout,         ///< no answer within the caller's deadline

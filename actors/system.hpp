@@ -36,6 +36,8 @@ struct spawn_options {
 namespace detail {
 struct system_access;
 core& core_of(system& s) noexcept;
+/// The actor that was spawned under this id and has not ended; empty: there is none.
+cell_ptr spawned(system& s, std::string_view id);
 }// namespace detail
 
 /// Owns CAF's actor system. One that is destroyed stops its actors first, see `stop`.
@@ -77,6 +79,7 @@ class system {
  private:
   friend struct detail::system_access;
   friend detail::core& detail::core_of(system& s) noexcept;
+  friend detail::cell_ptr detail::spawned(system& s, std::string_view id);
   struct implementation;
 
   explicit system(std::unique_ptr<implementation> impl) noexcept;

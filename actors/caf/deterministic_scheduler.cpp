@@ -21,6 +21,7 @@ bool deterministic_scheduler::step() {
   this_worker.home = &home_;
   this_worker.unit = &unit_;
   const auto outcome = job->resume(&unit_, 1);
+  if (this_worker.after) end_of_slice();
   const bool owns_itself = this_worker.job_owns_itself;
   this_worker = outside;
   if (outcome == caf::resumable::resume_later) ready_.push_back(job);

@@ -120,6 +120,7 @@ class scheduler::worker final : public caf::execution_unit {
         this_worker.job_owns_itself = false;
         this_worker.handled = 1;
         const auto outcome = job->resume(this, owner_.max_throughput());
+        if (this_worker.after) end_of_slice();
         streak_ += this_worker.handled;
         since_injected_ += this_worker.handled;
         if (outcome == caf::resumable::resume_later) {
@@ -266,6 +267,7 @@ class scheduler::own_thread final : public caf::execution_unit {
       for (bool again = true; again && !this_worker.cell_ended;) {
         std::uint32_t handled = 0;
         again = cell_->run(64, handled);
+        if (this_worker.after) end_of_slice();
       }
       if (this_worker.cell_ended) return;
     }

@@ -173,6 +173,13 @@ namespace detail {
 
 core& core_of(system& s) noexcept { return *s.impl_; }
 
+cell_ptr spawned(system& s, std::string_view id) {
+  std::lock_guard lock{s.impl_->roots_guard};
+  for (const cell_ptr& root : s.impl_->roots)
+    if (root->id() == id) return root;
+  return {};
+}
+
 cell_ptr make_cell(core& home, const actor_type& type, factory_ref made_by, std::string_view id,
                    const cell_options& options, cell* parent, std::uint32_t index) {
   auto& all = system_access::of(home);

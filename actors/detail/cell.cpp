@@ -53,6 +53,7 @@ extras& cell::more() {
 // ---- any thread ---------------------------------------------------------------------------
 
 std::string cell::path() const {
+  if (type_->proxy) return type_->proxy->path(factory());
   if (!parent_) return '/' + std::string{id()};
   std::string text = parent_->path();
   if (text != "/") text += '/';
@@ -268,6 +269,7 @@ void cell::append(node* first) noexcept {
 /// Whether an envelope needs no handler: a credit, a cancelled timer, a notice for somebody who
 /// is gone, an event evicted or expired. If so it has been dealt with.
 bool cell::not_for_us(node* x) noexcept {
+  if (type_->proxy && x->type->kind != node_kind::request) return false;
   switch (x->type->kind) {
     case node_kind::credit: {
       x->type = &credit_node::as_reply;

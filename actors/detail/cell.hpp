@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <coppice/actors/detail/envelope.hpp>
+#include <coppice/actors/detail/event_codec.hpp>
 #include <coppice/actors/exit_reason.hpp>
 #include <coppice/actors/mailbox_policy.hpp>
 #include <coppice/actors/observer.hpp>
@@ -39,6 +40,14 @@ struct start_failure {
 /// What a dispatch did with the envelope.
 enum class took : std::uint8_t { done, kept, unknown };
 
+/// What is different of a cell that stands for an actor on another node: it handles every envelope
+/// itself, end notices, exit signals and credits among them, and passes them on.
+struct proxy_type {
+  std::string (*path)(const void* factory);
+  /// `watch`, `unwatch`, `link`, `unlink` and `signal`, which are meant for the other actor.
+  void (*control)(void* object, control_node& c);
+};
+
 /// One constant per actor class.
 struct actor_type {
   std::string_view name;
@@ -46,7 +55,7 @@ struct actor_type {
   std::size_t align;
   void (*destroy)(void* object) noexcept;
   took (*dispatch)(void* object, node* x, cell& here);
-  bool (*accepts)(const event_type* event) noexcept;
+  std::span<const event_type* const> events;  ///< that it accepts
   bool (*is_interleaved)(const event_type* event) noexcept;  ///< null: none is
   void (*started)(void* object, cell& here);                 ///< null: nothing to do
   void (*stopping)(void* object, cell& here, const exit_reason& why);  ///< null likewise
@@ -55,6 +64,7 @@ struct actor_type {
   /// A supervisor's: it is killed while it stops. Otherwise `stopping` is told `killed`, so that
   /// a supervisor never leaves a child behind.
   void (*killed)(void* object);
+  const proxy_type* proxy;  ///< null: it is the actor itself
 };
 
 /// One constant per actor class and constructor signature: how an incarnation is made, afresh
@@ -250,10 +260,20 @@ class cell {
   std::string path() const;
   std::string_view id() const noexcept;
   std::uint64_t number() const noexcept;  ///< unique in its system; a new address, a new number
-  bool accepts(const event_type& event) const noexcept { return type_->accepts(&event); }
+  bool accepts(const event_type& event) const noexcept {
+    for (const event_type* each : type_->events)
+      if (each == &event) return true;
+    return false;
+  }
   const factory_type& made_by() const noexcept { return *factory_; }
+  const void* arguments() const noexcept { return factory(); }
   const actor_type& type() const noexcept { return *type_; }
   cell* parent() const noexcept { return parent_.get(); }
+  /// Whether nobody but itself and `others` more hold this address. A hint, unless those cannot
+  /// hand it out meanwhile.
+  bool held_only_by(std::uint32_t others) const noexcept {
+    return references_.load(std::memory_order_acquire) <= 1 + others;
+  }
   std::uint32_t depth() const noexcept { return lane_.depth(); }
   std::uint64_t handled() const noexcept { return handled_.load(std::memory_order_relaxed); }
   std::uint32_t incarnation() const noexcept {
@@ -307,6 +327,8 @@ class cell {
   relation_counts relations() const noexcept;
   void trap_exits(bool on) noexcept { traps_.store(on, std::memory_order_relaxed); }
   void exit(cell* other, const exit_reason& why) noexcept;
+  /// Sends an exit signal from this address. Any thread.
+  void signal_end(cell* to, const exit_reason& why, bool linked) noexcept;
   /// Raised when this incarnation is told to stop or is killed, even while a slice runs.
   std::stop_token stop_token();
 
@@ -358,7 +380,6 @@ class cell {
   const void* factory() const noexcept;
   void* object_place() const noexcept;
   void settle(node* x, const exit_reason& why) noexcept;
-  void signal_end(cell* to, const exit_reason& why, bool linked) noexcept;
   void tell_watchers(const exit_reason& why, bool gone) noexcept;
   void report(report_kind kind, exit_reason why) noexcept;
   void want_wake(tick at);

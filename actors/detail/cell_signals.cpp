@@ -16,6 +16,9 @@ void cell::handle_system() {
     node* next = x->next;
     if (x->type->kind == node_kind::reply) {
       on_reply(static_cast<request*>(x));
+    } else if (x->type->kind == node_kind::credit && type_->proxy && object_) {
+      x->next = nullptr;
+      type_->dispatch(object_, x, *this);
     } else if (x->type->kind == node_kind::credit) {
       x->type = &credit_node::as_reply;
       answer(static_cast<request*>(x));
@@ -32,6 +35,10 @@ void cell::on_control(control_node& c) {
   const cell_state s = state();
   const bool alive =
       s == cell_state::starting || s == cell_state::running || s == cell_state::stopping;
+  if (type_->proxy && alive && c.what >= control::watch && c.what <= control::signal) {
+    type_->proxy->control(object_, c);
+    return;
+  }
   switch (c.what) {
     case control::start:
       if (s != cell_state::down) break;

@@ -169,14 +169,13 @@ bool cell::would_deadlock(cell* to, const event_type& event, std::string& chain)
   chain = path() + " -> " + to->path();
   if (to == this) return true;
   std::string before;
-  if (const cell* asker = r->asker()) {
-    before = asker->path() + " -> ";
-    if (to != asker)
-      for (const chain_link* l = r->chain; l; l = l->next) {
-        before = l->who->path() + " -> " + before;
-        if (l->who.get() == to) break;
-      }
-  }
+  const cell* asker = r->asker();
+  if (asker) before = asker->path() + " -> ";
+  if (!asker || to != asker)
+    for (const chain_link* l = r->chain; l; l = l->next) {
+      before = l->who->path() + " -> " + before;
+      if (l->who.get() == to) break;
+    }
   chain = before + chain;
   return true;
 }
@@ -214,7 +213,10 @@ void cell::ask(cell* to, request* x, waiting& w, std::int64_t ms) {
     const node* envelope = turn_ ? turn_->envelope : nullptr;
     if (envelope && envelope->type->kind == node_kind::request) {
       const auto* r = static_cast<const request*>(envelope);
-      if (r->held && r->asker()) {
+      if (r->held && !r->asker()) {  // from another node: whoever waits there stands in the chain
+        x->chain = r->chain;
+        if (x->chain) x->chain->references.fetch_add(1, std::memory_order_relaxed);
+      } else if (r->held) {
         int length = 0;
         for (const chain_link* l = r->chain; l; l = l->next) ++length;
         if (length == max_call_chain) {

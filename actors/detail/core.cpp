@@ -15,6 +15,10 @@ std::string_view name(dead_letter_reason why) noexcept {
     case dead_letter_reason::gone: return "gone";
     case dead_letter_reason::crashed: return "crashed";
     case dead_letter_reason::unknown_event: return "unknown_event";
+    case dead_letter_reason::unreachable: return "unreachable";
+    case dead_letter_reason::unconfirmed: return "unconfirmed";
+    case dead_letter_reason::denied: return "denied";
+    case dead_letter_reason::malformed: return "malformed";
   }
   return "unknown";
 }
@@ -123,6 +127,13 @@ dead_letter_counts dead_letter_office::counts() const noexcept {
   return all;
 }
 
+void end_of_slice() noexcept {
+  while (after_slice* x = this_worker.after) {
+    this_worker.after = std::exchange(x->next_after, nullptr);
+    x->slice_ended();
+  }
+}
+
 dead_letter_reason as_dead_letter(lane::outcome refused) noexcept {
   switch (refused) {
     case lane::outcome::stopped: return dead_letter_reason::stopped;
@@ -141,6 +152,10 @@ errc as_error(dead_letter_reason why) noexcept {
     case dead_letter_reason::gone: return errc::gone;
     case dead_letter_reason::crashed: return errc::crashed;
     case dead_letter_reason::unknown_event: return errc::unknown_event;
+    case dead_letter_reason::unreachable: return errc::unreachable;
+    case dead_letter_reason::unconfirmed: return errc::disconnected;
+    case dead_letter_reason::denied: return errc::denied;
+    case dead_letter_reason::malformed: return errc::invalid;
   }
   return errc::failed;
 }

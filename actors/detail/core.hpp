@@ -31,6 +31,18 @@ struct slice_mark {
   std::atomic<const event_type*> event{nullptr};
 };
 
+/// Work that is put off to the end of the slice that made it, so that it is done once for all
+/// events of the slice: what they send to another node leaves in one write.
+class after_slice {
+ public:
+  virtual void slice_ended() noexcept = 0;
+
+  after_slice* next_after = nullptr;  ///< in the list of the thread that runs the slice
+
+ protected:
+  ~after_slice() = default;
+};
+
 /// The running thread's context. All null outside of workers.
 struct thread_context {
   core* home = nullptr;
@@ -41,8 +53,12 @@ struct thread_context {
   std::uint32_t handled = 0;  ///< events handled by the last job, for the fairness limit
   bool job_owns_itself = false;  ///< the last job was a cell: nothing of it may be touched
   bool cell_ended = false;       ///< and it has ended
+  after_slice* after = nullptr;  ///< what is to be done when the slice has ended
 };
 inline thread_local constinit thread_context this_worker{};
+
+/// Does what the slice has put off. To be called by whoever runs slices, after each.
+void end_of_slice() noexcept;
 
 /// Time for a whole system: the tick, and the timing wheels, one per worker. Whoever drives it
 /// (a clock thread, or a test) sets the tick and fires what fell due.
