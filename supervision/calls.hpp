@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -31,6 +32,30 @@
 namespace coppice {
 
 class children;
+
+namespace detail {
+
+/// On the wire a shutdown rule is its deadline in milliseconds; -1 kills at once, -2 waits for as
+/// long as it takes.
+template <>
+inline constexpr wire_kind kind_of_class<shutdown> = wire_kind::integer;
+template <>
+struct wire<shutdown, wire_kind::integer> : wire_value {
+  static std::byte* put(writer& w, std::byte* at, const shutdown& x) {
+    if (x.what() == shutdown::kind::within) return w.integer(at, x.deadline().count());
+    return w.integer(at, x.what() == shutdown::kind::brutal ? -1 : -2);
+  }
+  static bool get(reader& r, shutdown& x) {
+    std::int64_t ms = 0;
+    if (!r.integer(ms)) return false;
+    if (ms < -2) return r.fail("a shutdown rule that there is not");
+    x = ms >= 0 ? shutdown{std::chrono::milliseconds{ms}} : ms == -1 ? brutal_kill : infinity;
+    return true;
+  }
+  static void shape(std::string& out, const enclosing*) { out += 'i'; }
+};
+
+}  // namespace detail
 
 /// It is as it was asked to be.
 struct done {};
@@ -103,19 +128,23 @@ struct child_counts {
 /// All children. A supervisor with many writes the list in slices and does other work between
 /// them, so that two entries need not be of the same moment.
 struct which_children {
+  static constexpr std::string_view name = "coppice.which_children";
   using reply = child_list;
 };
 /// One child. Refused: `not_found`.
 struct which_child {
+  static constexpr std::string_view name = "coppice.which_child";
   std::string id{};
   ref<> child{};
   using reply = child_info;
 };
 struct count_children {
+  static constexpr std::string_view name = "coppice.count_children";
   using reply = child_counts;
 };
 /// A child's spec, as it was given. Refused: `not_found`.
 struct get_childspec {
+  static constexpr std::string_view name = "coppice.get_childspec";
   std::string id{};
   ref<> child{};
   using reply = child_spec;
@@ -123,6 +152,7 @@ struct get_childspec {
 /// Stops a child by its shutdown rule; it is not restarted, and a temporary one is removed. Done
 /// also if it does not run; one that is being restarted is not tried again. Refused: `not_found`.
 struct terminate_child {
+  static constexpr std::string_view name = "coppice.terminate_child";
   std::string id{};
   ref<> child{};
   using reply = done;
@@ -130,12 +160,14 @@ struct terminate_child {
 /// Starts a child that does not run. If that fails it stays as it is. Refused: `running`,
 /// `restarting`, `not_found`, `simple_one_for_one`.
 struct restart_child {
+  static constexpr std::string_view name = "coppice.restart_child";
   std::string id{};
   ref<> child{};
   using reply = child_address;
 };
 /// Removes a child that does not run: its address ends. Refused as `restart_child`.
 struct delete_child {
+  static constexpr std::string_view name = "coppice.delete_child";
   std::string id{};
   ref<> child{};
   using reply = done;

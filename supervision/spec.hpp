@@ -61,6 +61,8 @@ class shutdown {
  public:
   enum class kind : std::uint8_t { within, brutal, endless };
 
+  /// A deadline of zero.
+  constexpr shutdown() = default;
   template <class Rep, class Period>
   constexpr shutdown(std::chrono::duration<Rep, Period> deadline) : deadline_(deadline) {}
   constexpr explicit shutdown(kind what) : kind_(what) {}
