@@ -1,0 +1,788 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <coppice/runtime/wire/exchange_private.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace coppice::wire {
+
+using detail::control;
+using detail::notice_node;
+using detail::reader;
+using detail::request;
+using detail::writer;
+
+namespace {
+
+/// How a ref is written, seen from the one who writes.
+enum class ref_kind : std::uint8_t {
+  ours = 0,    ///< an actor of the writer's node
+  yours = 1,   ///< an actor of the reader's node, by the handle it has given
+  theirs = 2,  ///< an actor of a third node, or one that has no handle yet
+};
+
+/// What is built of one message may take this many times its bytes, and this much more: an empty
+/// string takes one byte on the wire and 32 in memory.
+constexpr std::size_t growth = 64;
+constexpr std::size_t allowance = 64 * 1'024;
+
+constexpr std::size_t longest_path = 4'096;
+constexpr std::size_t longest_table = 1'024;
+/// An answer that is late by more than this is nobody's any more.
+constexpr tick late_ms = 1'000;
+
+std::vector<std::byte>& scratch() {
+  thread_local std::vector<std::byte> bytes;
+  bytes.clear();
+  return bytes;
+}
+
+void begin(writer& to, message_kind what) { to.unsigned_integer(static_cast<std::uint64_t>(what)); }
+
+/// What this thread's slice has sent leaves when the slice has ended.
+class flusher final : public detail::after_slice {
+ public:
+  void note(const conversation& of, const std::shared_ptr<outlet>& way) {
+    if (last_ == &of) return;
+    last_ = &of;
+    if (ways_.empty()) next_after = std::exchange(detail::this_worker.after, this);
+    if (std::find(ways_.begin(), ways_.end(), way) == ways_.end()) ways_.push_back(way);
+  }
+  void slice_ended() noexcept override {
+    last_ = nullptr;
+    for (const auto& way : ways_) way->flush();
+    ways_.clear();
+  }
+
+ private:
+  const conversation* last_ = nullptr;  ///< only to be compared
+  std::vector<std::shared_ptr<outlet>> ways_;
+};
+
+bool skip_rest(reader& from, std::size_t fields) {
+  for (; fields > 0; --fields)
+    if (!from.skip()) return false;
+  return true;
+}
+
+}  // namespace
+
+conversation::conversation(counterpart& with, std::shared_ptr<outlet> way, std::uint32_t number)
+    : with_(with), way_(std::move(way)), number_(number) {}
+
+conversation::~conversation() = default;
+
+// ---- any thread -------------------------------------------------------------------------------
+
+outlet::outcome conversation::send(std::span<const std::byte> message) noexcept {
+  if (closed()) return outlet::outcome::closed;
+  return way_->send(lane::user, message);
+}
+
+void conversation::flush_soon() noexcept {
+  if (!detail::this_worker.home) {
+    way_->flush();
+    return;
+  }
+  thread_local flusher here;
+  here.note(*this, way_);
+}
+
+/// An answer to a request of the peer's.
+void conversation::answered(request* x) noexcept {
+  conversation_ptr self{this, false};  // the request's own
+  if (!closed()) {
+    std::vector<std::byte>& bytes = scratch();
+    writer to{bytes, this};
+    if (x->failed()) {
+      refuse(x->seq, x->status,
+             x->type->event ? x->type->event->wire->failure(x)
+                            : static_cast<const detail::credit_node*>(x)->why);
+    } else {
+      begin(to, message_kind::reply);
+      to.unsigned_integer(x->seq);
+      if (x->type->event) x->type->event->wire->encode_reply(x, to);
+      const auto outcome = to.ok() ? send(bytes) : outlet::outcome::too_large;
+      if (outcome == outlet::outcome::too_large)
+        refuse(x->seq, errc::limit,
+               make_cause("the reply takes more bytes than limits.message_bytes"));
+      // The one who asked waits until its deadline.
+      if (outcome == outlet::outcome::full)
+        with_.home.dead(dead_letter_reason::overflow, x->type->event, nullptr);
+    }
+    flush_soon();
+  }
+  detail::destroy(x);
+}
+
+void conversation::refuse(std::uint32_t correlation, errc code, const cause_ptr& why) {
+  std::vector<std::byte>& bytes = scratch();
+  writer to{bytes, this};
+  begin(to, message_kind::failure);
+  to.unsigned_integer(correlation);
+  to.unsigned_integer(static_cast<std::uint64_t>(code));
+  put_causes(to, why, with_.options.node);
+  send(bytes);
+}
+
+std::uint32_t conversation::await(request* x) noexcept {
+  std::lock_guard lock{guard_};
+  if (closed() || pending_.size() >= with_.options.limits.pending_asks) return 0;
+  do ++last_correlation_;
+  while (last_correlation_ == 0 || pending_.contains(last_correlation_));
+  pending_.emplace(last_correlation_, x);
+  return last_correlation_;
+}
+
+request* conversation::withdraw(std::uint32_t correlation) noexcept {
+  std::lock_guard lock{guard_};
+  const auto found = pending_.extract(correlation);
+  return found.empty() ? nullptr : found.mapped();
+}
+
+std::uint32_t conversation::await_resolved(cell_ptr who) {
+  std::lock_guard lock{guard_};
+  if (closed() || resolving_.size() >= with_.options.limits.remote_addresses) return 0;
+  do ++last_correlation_;
+  while (last_correlation_ == 0 || resolving_.contains(last_correlation_));
+  resolving_.emplace(last_correlation_, std::move(who));
+  return last_correlation_;
+}
+
+void conversation::withdraw_resolve(std::uint32_t correlation) noexcept {
+  std::lock_guard lock{guard_};
+  resolving_.erase(correlation);
+}
+
+std::uint32_t conversation::export_handle(cell* x) {
+  std::lock_guard lock{guard_};
+  if (closed()) return 0;
+  std::uint32_t handle;
+  if (const auto known = handles_.find(x); known != handles_.end()) {
+    handle = known->second;
+  } else if (!free_handles_.empty()) {
+    handle = free_handles_.back();
+    free_handles_.pop_back();
+    exports_[handle - 1] = {cell_ptr{x}, 0, {}};
+    handles_.emplace(x, handle);
+  } else {
+    if (exports_.size() >= with_.options.limits.remote_addresses) return 0;
+    exports_.push_back({cell_ptr{x}, 0, {}});
+    handle = static_cast<std::uint32_t>(exports_.size());
+    handles_.emplace(x, handle);
+  }
+  ++exports_[handle - 1].uses;
+  return handle;
+}
+
+std::optional<std::uint32_t> conversation::watching(const cell* watcher, std::uint64_t number,
+                                                    bool gone) {
+  std::lock_guard lock{guard_};
+  const auto found = watches_.find({watcher, number});
+  if (found == watches_.end()) return std::nullopt;
+  const std::uint32_t incarnation = found->second.incarnation;
+  if (gone) watches_.erase(found);
+  return incarnation;
+}
+
+// ---- refs in events ---------------------------------------------------------------------------
+
+void conversation::write(writer& to, cell* x) {
+  const auto kind = [&to](ref_kind k, std::size_t fields) {
+    to.array(fields + 1);
+    to.unsigned_integer(static_cast<std::uint64_t>(k));
+  };
+  if (const auto* remote = address_of(*x)) {
+    const remote_address& at = **remote;
+    if (at.peer == &with_) {
+      const std::uint64_t known = at.handle.load(std::memory_order_acquire);
+      if (known >> 32 == number_ && static_cast<std::uint32_t>(known)) {
+        kind(ref_kind::yours, 1);
+        to.unsigned_integer(known & 0xffff'ffff);
+        return;
+      }
+    }
+    kind(ref_kind::theirs, 4);
+    to.text(at.node);
+    to.text(at.path);
+    to.unsigned_integer(at.number.load(std::memory_order_relaxed));
+    to.boolean(at.pinned);
+    return;
+  }
+  kind(ref_kind::ours, 4);
+  to.unsigned_integer(export_handle(x));
+  to.unsigned_integer(x->number());
+  to.text(x->path());
+  to.boolean(x->ends_with_incarnation());
+}
+
+cell_ptr conversation::read(reader& from) {
+  std::size_t fields = 0;
+  std::uint8_t kind = 0;
+  if (!from.array(fields)) return {};
+  if (fields < 1) return from.fail("an empty ref"), cell_ptr{};
+  if (!get_number(from, kind)) return {};
+  --fields;
+  std::uint32_t handle = 0;
+  std::uint64_t number = 0;
+  std::string_view node, path;
+  bool pinned = false;
+  cell_ptr found;
+  switch (static_cast<ref_kind>(kind)) {
+    case ref_kind::ours:
+      if (fields < 4) return from.fail("a ref has too few fields"), cell_ptr{};
+      if (!get_number(from, handle) || !from.unsigned_integer(number) || !from.text(path) ||
+          !from.boolean(pinned) || !skip_rest(from, fields - 4))
+        return {};
+      if (path.size() > longest_path || !path.starts_with('/'))
+        return from.fail("a ref has no path"), cell_ptr{};
+      found = with_.proxy_for(path, number, pinned);
+      if (found && handle) {
+        remote_address& at = **address_of(*found);
+        at.handle.store(std::uint64_t{number_} << 32 | handle, std::memory_order_release);
+      }
+      return found;
+    case ref_kind::yours: {
+      if (fields < 1) return from.fail("a ref has too few fields"), cell_ptr{};
+      if (!get_number(from, handle) || !skip_rest(from, fields - 1)) return {};
+      std::lock_guard lock{guard_};
+      const exported* e = look_up(handle);
+      return e ? e->who : cell_ptr{};
+    }
+    case ref_kind::theirs: {
+      if (fields < 4) return from.fail("a ref has too few fields"), cell_ptr{};
+      if (!from.text(node) || !from.text(path) || !from.unsigned_integer(number) ||
+          !from.boolean(pinned) || !skip_rest(from, fields - 4))
+        return {};
+      if (path.size() > longest_path || !path.starts_with('/'))
+        return from.fail("a ref has no path"), cell_ptr{};
+      if (counterpart* third = with_.space.peer(node))
+        return third->proxy_for(path, number, pinned);
+      auto here = with_.space.address(std::string{node}.append(":").append(path));
+      return here ? *here : cell_ptr{};
+    }
+  }
+  from.fail("a ref of an unknown kind");
+  return {};
+}
+
+// ---- what comes in ----------------------------------------------------------------------------
+
+void conversation::message(std::span<const std::byte> bytes) {
+  if (closed()) return;
+  reader from{bytes, bytes.size() * growth + allowance, this};
+  std::uint8_t kind = 0;
+  if (get_number(from, kind) && handle(static_cast<message_kind>(kind), from)) return;
+  with_.counts.malformed.fetch_add(1, std::memory_order_relaxed);
+  std::string text = "a message of kind " + std::to_string(kind) + " that cannot be read: ";
+  text += from.failure() ? from.failure() : "it makes no sense";
+  with_.offence(text);
+}
+
+/// False: it is not what its kind says. A kind that is not known is of a newer node: passed over.
+bool conversation::handle(message_kind what, reader& from) {
+  switch (what) {
+    case message_kind::event: return on_event(from);
+    case message_kind::request: return on_request(from);
+    case message_kind::reply: return on_reply(from);
+    case message_kind::failure: return on_failure(from);
+    case message_kind::credit: return on_credit(from);
+    case message_kind::resolve: return on_resolve(from);
+    case message_kind::resolved: return on_resolved(from);
+    case message_kind::unresolved: return on_unresolved(from);
+    case message_kind::release: return on_release(from);
+    case message_kind::watch:
+    case message_kind::unwatch:
+    case message_kind::link:
+    case message_kind::unlink: return on_relation(what, from);
+    case message_kind::signal: return on_signal(from);
+    case message_kind::ended: return on_ended(from);
+  }
+  return true;
+}
+
+conversation::exported* conversation::look_up(std::uint32_t handle) noexcept {
+  if (handle == 0 || handle > exports_.size()) return nullptr;
+  exported& e = exports_[handle - 1];
+  return e.who ? &e : nullptr;
+}
+
+bool conversation::target(std::uint32_t to, std::uint32_t index, cell_ptr& who,
+                          const event_type*& event, errc& code, const char*& why) {
+  std::lock_guard lock{guard_};
+  exported* e = look_up(to);
+  if (!e) {
+    code = errc::gone;
+    why = "no actor has that handle";
+    return false;
+  }
+  who = e->who;
+  const auto table = who->type().events;
+  if (index >= table.size() || index >= e->allowed.size() || !table[index]->wire) {
+    code = errc::unknown_event;
+    why = "the actor's table has no such event";
+    return false;
+  }
+  event = table[index];
+  if (!e->allowed[index]) {
+    code = errc::denied;
+    why = "the sending node may not address this actor with this event";
+    return false;
+  }
+  return true;
+}
+
+bool conversation::on_event(reader& from) {
+  std::uint32_t to = 0, index = 0;
+  if (!get_number(from, to) || !get_number(from, index)) return false;
+  with_.counts.events_received.fetch_add(1, std::memory_order_relaxed);
+  cell_ptr who;
+  const event_type* event = nullptr;
+  errc code{};
+  const char* why = nullptr;
+  if (!target(to, index, who, event, code, why)) {
+    const auto letter = code == errc::denied          ? dead_letter_reason::denied
+                        : code == errc::unknown_event ? dead_letter_reason::unknown_event
+                                                      : dead_letter_reason::gone;
+    if (code == errc::denied) with_.counts.denied.fetch_add(1, std::memory_order_relaxed);
+    with_.home.dead(letter, event, who.get());
+    if (code != errc::gone) with_.offence(why);
+    return true;
+  }
+  detail::node* x = event->wire->decode_event(from);
+  if (!x) {
+    with_.home.dead(dead_letter_reason::malformed, event, who.get());
+    return false;
+  }
+  who->send(x);
+  return true;
+}
+
+bool conversation::on_request(reader& from) {
+  std::uint32_t to = 0, index = 0, correlation = 0;
+  std::uint64_t left = 0;
+  if (!get_number(from, to) || !get_number(from, index) || !get_number(from, correlation) ||
+      !from.unsigned_integer(left))
+    return false;
+  with_.counts.asks_received.fetch_add(1, std::memory_order_relaxed);
+  cell_ptr who;
+  const event_type* event = nullptr;
+  errc code{};
+  const char* why = nullptr;
+  const bool known = target(to, index, who, event, code, why);
+  if (!known || !event->wire->decode_request) {
+    if (code == errc::denied) with_.counts.denied.fetch_add(1, std::memory_order_relaxed);
+    if (known) code = errc::unknown_event, why = "the event is no request there";
+    refuse(correlation, code, make_cause(why, who ? who->path() : std::string{}));
+    flush_soon();
+    if (code != errc::gone) with_.offence(why);
+    return true;
+  }
+  // The chain stands before the event, but the envelope is made of the event: read it aside.
+  detail::chain_link* chain = nullptr;
+  std::size_t length = 0;
+  bool good = from.array(length);
+  if (good && length > detail::max_call_chain + 1) good = from.fail("a chain of asks is too long");
+  detail::chain_link** last = &chain;
+  for (std::size_t i = 0; good && i < length; ++i) {
+    if (cell_ptr waiting = read(from)) {
+      *last = new detail::chain_link;
+      (*last)->who = std::move(waiting);
+      last = &(*last)->next;
+    }
+    good = from.ok();
+  }
+  request* x = good ? event->wire->decode_request(from) : nullptr;
+  if (!x) {
+    detail::chain_link::release(chain);
+    with_.home.dead(dead_letter_reason::malformed, event, who.get());
+    refuse(correlation, errc::invalid,
+           make_cause(std::string{"the event cannot be read: "} +
+                          (from.failure() ? from.failure() : "it makes no sense"),
+                      who->path()));
+    flush_soon();
+    return false;
+  }
+  x->chain = chain;
+  x->held = length > 0;
+  x->seq = correlation;
+  constexpr std::uint64_t week_ms = 7 * 86'400'000;
+  x->until = with_.home.clock.now() + static_cast<tick>(std::min(left, week_ms)) + 1;
+  intrusive_ptr_add_ref(this);
+  x->from(static_cast<answer_sink*>(this));
+  who->ask(x);
+  return true;
+}
+
+bool conversation::on_reply(reader& from) {
+  std::uint32_t correlation = 0;
+  if (!get_number(from, correlation)) return false;
+  request* x = withdraw(correlation);
+  if (!x) return true;  // too late: it has been given up
+  if (!x->type->event) {
+    x->type = &detail::credit_node::as_reply;
+  } else if (!x->type->event->wire->decode_reply(x, from)) {
+    x->type->fail(x, errc::crashed,
+                  make_cause(std::string{"the reply cannot be read: "} +
+                             (from.failure() ? from.failure() : "it makes no sense")));
+    detail::answer(x);
+    return false;
+  }
+  detail::answer(x);
+  return true;
+}
+
+bool conversation::on_failure(reader& from) {
+  std::uint32_t correlation = 0;
+  std::uint8_t code = 0;
+  cause_ptr why;
+  if (!get_number(from, correlation) || !get_number(from, code) || !get_causes(from, why))
+    return false;
+  request* x = withdraw(correlation);
+  if (!x) return true;
+  // A code that a newer node has added: nothing is known of the outcome.
+  const bool known = code >= 1 && code <= static_cast<std::uint8_t>(errc::simple_one_for_one);
+  detail::answer_failed(x, known ? static_cast<errc>(code) : errc::crashed, std::move(why));
+  return true;
+}
+
+bool conversation::on_credit(reader& from) {
+  std::uint32_t to = 0, correlation = 0;
+  std::uint64_t left = 0;
+  if (!get_number(from, to) || !get_number(from, correlation) || !from.unsigned_integer(left))
+    return false;
+  cell_ptr who;
+  {
+    std::lock_guard lock{guard_};
+    if (const exported* e = look_up(to)) who = e->who;
+  }
+  if (!who) {
+    refuse(correlation, errc::gone, make_cause("no actor has that handle"));
+    flush_soon();
+    return true;
+  }
+  auto* x = new detail::credit_node;
+  x->seq = correlation;
+  intrusive_ptr_add_ref(this);
+  x->from(static_cast<answer_sink*>(this));
+  who->ask(x);
+  return true;
+}
+
+bool conversation::may(std::string_view path, std::string_view what) const {
+  return !with_.options.allowed || with_.options.allowed(with_.name, path, what);
+}
+
+bool conversation::on_resolve(reader& from) {
+  std::uint32_t correlation = 0, handle = 0;
+  std::uint64_t number = 0;
+  std::string_view path;
+  if (!get_number(from, correlation) || !get_number(from, handle) ||
+      !from.unsigned_integer(number) || !from.text(path))
+    return false;
+  if (path.size() > longest_path || !path.starts_with('/')) return from.fail("a path that is none");
+  cell_ptr known;
+  if (handle) {
+    std::lock_guard lock{guard_};
+    const exported* e = look_up(handle);
+    if (e && (number == 0 || e->who->number() == number)) known = e->who;
+  }
+  if (known) {
+    announce(correlation, known);
+    return true;
+  }
+  exchange_access::here(with_.space)
+      .find(std::string{path}, [self = conversation_ptr{this}, correlation, number,
+                                path = std::string{path}](const cell_ptr& found) {
+        if (found && (number == 0 || found->number() == number)) {
+          self->announce(correlation, found);
+          return;
+        }
+        std::vector<std::byte>& bytes = scratch();
+        writer to{bytes, self.get()};
+        begin(to, message_kind::unresolved);
+        to.unsigned_integer(correlation);
+              // Another actor has the path now: the address that is meant has ended.
+        const bool gone = number != 0;
+        to.unsigned_integer(static_cast<std::uint64_t>(gone ? errc::gone : errc::stopped));
+        to.text(gone ? "the address has ended" : "there is no such actor at the moment: " + path);
+        self->send(bytes);
+        self->flush_soon();
+      });
+  return true;
+}
+
+/// Tells the peer all it needs to address an actor: its handle and its table of events.
+void conversation::announce(std::uint32_t correlation, const cell_ptr& who) {
+  const std::uint32_t handle = export_handle(who.get());
+  std::vector<std::byte>& bytes = scratch();
+  writer to{bytes, this};
+  if (!handle) {
+    begin(to, message_kind::unresolved);
+    to.unsigned_integer(correlation);
+    to.unsigned_integer(static_cast<std::uint64_t>(errc::limit));
+    to.text("too many addresses are known to this node: limits.remote_addresses");
+    send(bytes);
+    flush_soon();
+    return;
+  }
+  const std::string path = who->path();
+  const auto table = who->type().events;
+  std::vector<bool> allowed;
+  for (const event_type* event : table)
+    allowed.push_back(event->wire && may(path, event->wire_name));
+  begin(to, message_kind::resolved);
+  to.unsigned_integer(correlation);
+  to.unsigned_integer(handle);
+  to.unsigned_integer(who->number());
+  to.array(table.size());
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    const event_type& event = *table[i];
+    to.array(4);
+    to.text(event.wire_name);
+    to.text(event.wire ? event.wire->shape() : std::string{});
+    to.text(event.wire && event.wire->reply_shape ? event.wire->reply_shape() : std::string{});
+    to.boolean(allowed[i]);
+  }
+  {
+    std::lock_guard lock{guard_};
+    if (exported* e = look_up(handle)) e->allowed = std::move(allowed);
+  }
+  send(bytes);
+  flush_soon();
+}
+
+bool conversation::on_resolved(reader& from) {
+  std::uint32_t correlation = 0, handle = 0;
+  std::uint64_t number = 0;
+  std::size_t events = 0;
+  if (!get_number(from, correlation) || !get_number(from, handle) ||
+      !from.unsigned_integer(number) || !from.array(events))
+    return false;
+  if (events > longest_table) return from.fail("a table of events is too long");
+  auto* n = new news{news::about::resolved};
+  n->with = this;
+  n->number = number;
+  bool good = true;
+  for (std::size_t i = 0; good && i < events; ++i) {
+    std::size_t fields = 0;
+    std::string_view name, shape, reply;
+    bool allowed = false;
+    good = from.array(fields) && (fields >= 4 || from.fail("an event has too few fields")) &&
+           from.text(name) && from.text(shape) && from.text(reply) && from.boolean(allowed) &&
+           skip_rest(from, fields - 4);
+    if (good)
+      n->table.push_back({std::string{name}, std::string{shape}, std::string{reply}, allowed});
+  }
+  cell_ptr who;
+  {
+    std::lock_guard lock{guard_};
+    if (const auto asked = resolving_.extract(correlation); !asked.empty()) who = asked.mapped();
+  }
+  if (!good || !who) {
+    detail::destroy(n);
+    return good;
+  }
+  remote_address& at = **address_of(*who);
+  at.number.store(number, std::memory_order_relaxed);
+  at.handle.store(std::uint64_t{number_} << 32 | handle, std::memory_order_release);
+  tell(*who, n);
+  return true;
+}
+
+bool conversation::on_unresolved(reader& from) {
+  std::uint32_t correlation = 0;
+  std::uint8_t code = 0;
+  std::string_view text;
+  if (!get_number(from, correlation) || !get_number(from, code) || !from.text(text)) return false;
+  cell_ptr who;
+  {
+    std::lock_guard lock{guard_};
+    if (const auto asked = resolving_.extract(correlation); !asked.empty()) who = asked.mapped();
+  }
+  if (!who) return true;
+  auto* n = new news{news::about::unresolved};
+  n->with = this;
+  n->code = static_cast<errc>(code);
+  n->text = text;
+  tell(*who, n);
+  return true;
+}
+
+/// The peer needs a handle no more.
+bool conversation::on_release(reader& from) {
+  std::uint32_t handle = 0;
+  if (!get_number(from, handle)) return false;
+  cell_ptr last;
+  std::lock_guard lock{guard_};
+  exported* e = look_up(handle);
+  if (!e) return true;
+  handles_.erase(e->who.get());
+  last = std::move(e->who);
+  *e = {};
+  free_handles_.push_back(handle);
+  return true;
+}
+
+bool conversation::on_relation(message_kind what, reader& from) {
+  std::uint32_t to = 0, incarnation = 0;
+  if (!get_number(from, to)) return false;
+  const cell_ptr other = read(from);
+  if (!from.ok()) return false;
+  if (what == message_kind::watch && !get_number(from, incarnation)) return false;
+  const auto* remote = other ? address_of(*other) : nullptr;
+  if (!remote || (*remote)->peer != &with_) return from.fail("a relation to an actor of nobody's");
+  cell_ptr who;
+  {
+    std::lock_guard lock{guard_};
+    if (const exported* e = look_up(to)) who = e->who;
+  }
+  if (!who) return true;
+  const bool link = what == message_kind::link;
+  if ((link || what == message_kind::watch) &&
+      !may(who->path(), link ? link_permission : watch_permission)) {
+    with_.counts.denied.fetch_add(1, std::memory_order_relaxed);
+    with_.offence(link ? "it may not link to this actor" : "it may not watch this actor");
+    return true;
+  }
+  switch (what) {
+    case message_kind::watch: {
+      {
+        std::lock_guard lock{guard_};
+        if (watches_.size() >= with_.options.limits.remote_addresses) return true;
+        const auto [at, fresh] =
+            watches_.try_emplace({other.get(), who->number()}, watch{other, who, incarnation});
+        at->second.incarnation = incarnation;
+        if (!fresh) break;
+      }
+      who->tell(control::watch, {}, other.get());
+      break;
+    }
+    case message_kind::unwatch:
+      if (watching(other.get(), who->number(), true)) who->tell(control::unwatch, {}, other.get());
+      break;
+    case message_kind::link:
+    case message_kind::unlink: {
+      auto* n = new news{link ? news::about::add_link : news::about::drop_link};
+      n->from = who;
+      tell(*other, n);
+      who->tell(link ? control::link : control::unlink, {}, other.get());
+      break;
+    }
+    default: break;
+  }
+  return true;
+}
+
+bool conversation::on_signal(reader& from) {
+  std::uint32_t to = 0;
+  std::uint64_t number = 0;
+  std::string_view path;
+  exit_reason why;
+  bool linked = false;
+  if (!get_number(from, to) || !from.unsigned_integer(number) || !from.text(path) ||
+      !get_reason(from, why) || !from.boolean(linked))
+    return false;
+  if (path.size() > longest_path || !path.starts_with('/')) return from.fail("no path");
+  cell_ptr who;
+  {
+    std::lock_guard lock{guard_};
+    if (const exported* e = look_up(to)) who = e->who;
+  }
+  if (!who) return true;
+  if (!linked && !may(who->path(), exit_permission)) {
+    with_.counts.denied.fetch_add(1, std::memory_order_relaxed);
+    with_.offence("it may not send exit signals to this actor");
+    return true;
+  }
+  const cell_ptr sender = with_.proxy_for(path, number, true);
+  if (!sender) return true;
+  sender->signal_end(who.get(), why, linked);
+  if (linked) {
+    auto* n = new news{news::about::drop_link};
+    n->from = who;
+    tell(*sender, n);
+  }
+  return true;
+}
+
+/// An actor there has ended that one here watches.
+bool conversation::on_ended(reader& from) {
+  std::uint32_t to = 0, incarnation = 0, watcher = 0;
+  std::uint64_t number = 0;
+  std::string_view path;
+  exit_reason why;
+  bool gone = false;
+  if (!get_number(from, to) || !from.unsigned_integer(number) || !from.text(path) ||
+      !get_number(from, incarnation) || !get_reason(from, why) || !from.boolean(gone) ||
+      !get_number(from, watcher))
+    return false;
+  cell_ptr who;
+  {
+    std::lock_guard lock{guard_};
+    if (const exported* e = look_up(to)) who = e->who;
+  }
+  const cell_ptr of = with_.known_proxy(path, number);
+  if (!who || !of) return true;
+  auto* n = new notice_node<ended>({of->path(), of->number(), incarnation, why, gone}, watcher);
+  if (who->push(n) != detail::lane::outcome::put) detail::destroy(n);
+  if (gone) {
+    auto* dropped = new news{news::about::drop_watcher};
+    dropped->from = who;
+    tell(*of, dropped);
+    tell(*of, new news{news::about::gone});
+  }
+  return true;
+}
+
+// ---- its end ----------------------------------------------------------------------------------
+
+void conversation::unconfirmed(std::span<const std::byte> bytes) {
+  reader from{bytes, 0};
+  std::uint8_t kind = 0;
+  // Asks are told by their own failure; of the rest only events count.
+  if (!get_number(from, kind) || static_cast<message_kind>(kind) != message_kind::event) return;
+  with_.home.dead(dead_letter_reason::unconfirmed, nullptr, nullptr);
+}
+
+void conversation::close(std::string_view why) {
+  std::unordered_map<std::uint32_t, request*> pending;
+  std::map<std::pair<const cell*, std::uint64_t>, watch> watches;
+  std::unordered_map<std::uint32_t, cell_ptr> resolving;
+  std::vector<exported> exports;
+  {
+    std::lock_guard lock{guard_};
+    if (closed_.exchange(true, std::memory_order_acq_rel)) return;
+    pending.swap(pending_);
+    watches.swap(watches_);
+    resolving.swap(resolving_);
+    exports.swap(exports_);
+    handles_.clear();
+    free_handles_.clear();
+  }
+  const cause_ptr because = make_cause("the session with node " + with_.name + " has ended", {}, 0,
+                                       make_cause(std::string{why}));
+  for (const auto& [number, x] : pending) detail::answer_failed(x, errc::disconnected, because);
+  for (const auto& [key, w] : watches) w.watched->tell(control::unwatch, {}, w.watcher.get());
+}
+
+void conversation::time(tick now) {
+  std::vector<request*> late;
+  {
+    std::lock_guard lock{guard_};
+    std::erase_if(pending_, [&](const auto& p) {
+      if (p.second->until + late_ms > now) return false;
+      late.push_back(p.second);
+      return true;
+    });
+  }
+  for (request* x : late)
+    detail::answer_failed(x, errc::timeout, make_cause("no answer within the deadline"));
+}
+
+std::size_t conversation::pending() const {
+  std::lock_guard lock{guard_};
+  return pending_.size();
+}
+
+}  // namespace coppice::wire

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <coppice/runtime/wire/exchange_private.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace coppice::wire {
+
+namespace {
+
+/// Every so many rounds of `time` the proxies that nobody refers to are let go.
+constexpr std::uint32_t sweep_rounds = 100;
+
+error no_such_place(std::string_view place, const std::string& why) {
+  return error{errc::invalid, "'" + std::string{place.substr(0, 200)} + "' names no actor: " + why +
+                                  "; write node:/path, e.g. beta:/shop/inventory"};
+}
+
+}  // namespace
+
+struct exchange::implementation {
+  implementation(detail::core& core_of_home, directory& dir, exchange_options given)
+      : home(core_of_home), here(dir), options(std::move(given)) {}
+
+  detail::core& home;
+  directory& here;
+  exchange_options options;
+  std::vector<std::unique_ptr<counterpart>> peers;
+  std::mutex guard;
+  std::unordered_map<std::string, cell_ptr> own;  ///< of this very node, by path
+};
+
+directory& exchange_access::here(exchange& x) noexcept { return x.impl_->here; }
+const exchange_options& exchange_access::options(exchange& x) noexcept { return x.impl_->options; }
+
+exchange::exchange(system& home, directory& here, exchange_options options)
+    : impl_(std::make_unique<implementation>(detail::core_of(home), here, std::move(options))) {
+  for (const std::string& name : impl_->options.peers)
+    impl_->peers.push_back(std::make_unique<counterpart>(*this, impl_->home, impl_->options, name));
+}
+
+exchange::~exchange() = default;
+
+counterpart* exchange::peer(std::string_view name) noexcept {
+  for (const auto& p : impl_->peers)
+    if (p->name == name) return p.get();
+  return nullptr;
+}
+
+result<cell_ptr> exchange::address(std::string_view place) {
+  const auto colon = place.find(':');
+  if (colon == std::string_view::npos) return no_such_place(place, "it has no node");
+  const std::string_view node = place.substr(0, colon), path = place.substr(colon + 1);
+  if (!path.starts_with('/') || path.size() < 2 || path.size() > 4'096)
+    return no_such_place(place, "the path does not begin with '/'");
+  if (counterpart* there = peer(node)) {
+    if (cell_ptr x = there->proxy_for(path, 0, false)) return x;
+    return error{errc::limit, "too many addresses on node " + std::string{node} +
+                                  " are known: limits.remote_addresses"};
+  }
+  if (node != impl_->options.node) {
+    std::string known = impl_->options.node;
+    for (const auto& p : impl_->peers) known += ", " + p->name;
+    return no_such_place(place,
+                         "there is no node '" + std::string{node} + "', but there are " + known);
+  }
+  std::lock_guard lock{impl_->guard};
+  cell_ptr& x = impl_->own[std::string{path}];
+  if (!x || x->state() == detail::cell_state::ended) {
+    auto at = std::make_shared<remote_address>();
+    at->peer = nullptr;
+    at->space = this;
+    at->node = node;
+    at->path = path;
+    at->pinned = false;
+    x = make_proxy(impl_->home, std::move(at));
+  }
+  return x;
+}
+
+void exchange::began(counterpart& with, std::shared_ptr<outlet> way) {
+  conversation_ptr begun;
+  {
+    std::lock_guard lock{with.guard};
+    begun = new conversation{with, std::move(way), ++with.conversations};
+    with.state_ = {begun, false, {}};
+  }
+  with.tell_all(news::about::began, begun, {});
+}
+
+void exchange::message(counterpart& from, std::span<const std::byte> message) {
+  conversation* with;
+  {
+    std::lock_guard lock{from.guard};
+    with = from.state_.with.get();  // stays until `ended`, which does not come meanwhile
+  }
+  if (with) with->message(message);
+}
+
+void exchange::ended(counterpart& with, std::string_view why, bool restarted) {
+  conversation_ptr last;
+  {
+    std::lock_guard lock{with.guard};
+    last = std::exchange(with.state_.with, nullptr);
+  }
+  if (!last) return;
+  last->close(why);
+  with.tell_all(restarted ? news::about::restarted : news::about::ended, last, why);
+}
+
+void exchange::unreachable(counterpart& peer, std::string_view why) {
+  {
+    std::lock_guard lock{peer.guard};
+    if (peer.state_.with) return;
+    peer.state_.unreachable = true;
+    peer.state_.why = why;
+  }
+  peer.tell_all(news::about::unreachable, nullptr, why);
+}
+
+void exchange::unconfirmed(counterpart& by, std::span<const std::byte> message) {
+  if (const conversation_ptr with = by.now().with) with->unconfirmed(message);
+}
+
+void exchange::drained(counterpart& to) { to.tell_those_who_wait_for_room(); }
+
+void exchange::time() {
+  const tick now = impl_->home.clock.now();
+  for (const auto& p : impl_->peers) {
+    p->time(now);
+  }
+  std::lock_guard lock{impl_->guard};
+  for (const auto& [path, x] : impl_->own) tell(*x, new news{news::about::time});
+}
+
+void exchange::stop() {
+  for (const auto& p : impl_->peers) {
+    ended(*p, "this node stops", false);
+    std::unordered_multimap<std::string, cell_ptr> proxies;
+    {
+      std::lock_guard lock{p->guard};
+      proxies.swap(p->proxies);
+    }
+    for (const auto& [path, x] : proxies) x->stop(exit_reason::shutdown(), 0, true);
+  }
+  std::unordered_map<std::string, cell_ptr> own;
+  {
+    std::lock_guard lock{impl_->guard};
+    own.swap(impl_->own);
+  }
+  for (const auto& [path, x] : own) x->stop(exit_reason::shutdown(), 0, true);
+}
+
+exchange_counts exchange::counts() const {
+  exchange_counts all;
+  for (const auto& p : impl_->peers) {
+    all.events_sent += p->counts.events_sent.load(std::memory_order_relaxed);
+    all.events_received += p->counts.events_received.load(std::memory_order_relaxed);
+    all.asks_sent += p->counts.asks_sent.load(std::memory_order_relaxed);
+    all.asks_received += p->counts.asks_received.load(std::memory_order_relaxed);
+    all.denied += p->counts.denied.load(std::memory_order_relaxed);
+    all.malformed += p->counts.malformed.load(std::memory_order_relaxed);
+    conversation_ptr with;
+    {
+      std::lock_guard lock{p->guard};
+      all.proxies += p->proxies.size();
+      with = p->state_.with;
+    }
+    if (with) all.pending_asks += with->pending();
+  }
+  return all;
+}
+
+// ---- one peer ---------------------------------------------------------------------------------
+
+counterpart::counterpart(exchange& of, detail::core& core_of_home, const exchange_options& given,
+                         std::string its_name)
+    : space(of), home(core_of_home), options(given), name(std::move(its_name)) {}
+
+cell_ptr counterpart::proxy_for(std::string_view path, std::uint64_t number, bool pinned) {
+  std::lock_guard lock{guard};
+  const std::string key{path};
+  const auto [first, last] = proxies.equal_range(key);
+  for (auto i = first; i != last; ++i) {
+    remote_address& at = **address_of(*i->second);
+    const std::uint64_t known = at.number.load(std::memory_order_relaxed);
+    if (number == 0 ? !at.pinned : known == number) return i->second;
+    if (known != 0 || at.pinned) continue;
+    // It stands for whichever actor is found there, and that is this one.
+    at.number.store(number, std::memory_order_relaxed);
+    return i->second;
+  }
+  if (proxies.size() >= options.limits.remote_addresses) return {};
+  auto at = std::make_shared<remote_address>();
+  at->peer = this;
+  at->space = &space;
+  at->node = name;
+  at->path = path;
+  at->pinned = pinned;
+  at->number.store(number, std::memory_order_relaxed);
+  return proxies.emplace(key, make_proxy(home, std::move(at)))->second;
+}
+
+cell_ptr counterpart::known_proxy(std::string_view path, std::uint64_t number) {
+  std::lock_guard lock{guard};
+  const auto [first, last] = proxies.equal_range(std::string{path});
+  for (auto i = first; i != last; ++i)
+    if ((*address_of(*i->second))->number.load(std::memory_order_relaxed) == number)
+      return i->second;
+  return {};
+}
+
+void counterpart::tell_all(news::about what, const conversation_ptr& with, std::string_view text) {
+  std::vector<cell_ptr> all;
+  {
+    std::lock_guard lock{guard};
+    all.reserve(proxies.size());
+    for (const auto& [path, x] : proxies) all.push_back(x);
+  }
+  for (const cell_ptr& x : all) {
+    auto* n = new news{what};
+    n->with = with;
+    n->text = text;
+    tell(*x, n);
+  }
+}
+
+void counterpart::wait_for_room(cell_ptr who) {
+  std::lock_guard lock{guard};
+  waiting_for_room.push_back(std::move(who));
+}
+
+void counterpart::wait_for_time(cell_ptr who) {
+  std::lock_guard lock{guard};
+  waiting_for_time.push_back(std::move(who));
+}
+
+void counterpart::tell_those_who_wait_for_room() {
+  std::vector<cell_ptr> all;
+  {
+    std::lock_guard lock{guard};
+    all.swap(waiting_for_room);
+  }
+  for (const cell_ptr& x : all) tell(*x, new news{news::about::room});
+}
+
+void counterpart::time(tick now) {
+  conversation_ptr with;
+  std::vector<cell_ptr> impatient, idle;
+  {
+    std::lock_guard lock{guard};
+    with = state_.with;
+    impatient.swap(waiting_for_time);
+    if (++rounds % sweep_rounds == 0)
+      for (const auto& [path, x] : proxies)
+        if (x->held_only_by(1)) idle.push_back(x);
+  }
+  if (with) with->time(now);
+  for (const cell_ptr& x : impatient) tell(*x, new news{news::about::time});
+  while (!idle.empty()) {
+    cell& x = *idle.back();  // the table holds it, unless another sweep was faster
+    cell_ptr keep = std::move(idle.back());
+    idle.pop_back();
+    tell(x, new news{news::about::sweep});
+  }
+}
+
+bool counterpart::let_go(cell& of) {
+  std::lock_guard lock{guard};
+  // The table's own, and what this very call holds.
+  if (!of.held_only_by(1)) return false;
+  const auto [first, last] = proxies.equal_range((*address_of(of))->path);
+  for (auto i = first; i != last; ++i) {
+    if (i->second.get() != &of) continue;
+    proxies.erase(i);
+    return true;
+  }
+  return false;
+}
+
+void counterpart::forget(const cell& of) {
+  cell_ptr last_ref;
+  std::lock_guard lock{guard};
+  const auto [first, last] = proxies.equal_range((*address_of(of))->path);
+  for (auto i = first; i != last; ++i) {
+    if (i->second.get() != &of) continue;
+    last_ref = std::move(i->second);
+    proxies.erase(i);
+    return;
+  }
+}
+
+counterpart::state counterpart::now() const {
+  std::lock_guard lock{guard};
+  return state_;
+}
+
+void counterpart::offence(std::string_view what) {
+  if (options.offended) options.offended(name, what);
+}
+
+}  // namespace coppice::wire

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <coppice/actors/actor.hpp>
+#include <coppice/actors/codec/reader.hpp>
+#include <coppice/actors/codec/writer.hpp>
+#include <coppice/actors/detail/core.hpp>
+#include <coppice/runtime/wire/exchange.hpp>
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+
+/// What the parts of the exchange share: exchange.cpp (peers, their proxies), conversation.cpp (one
+/// session: what comes in, answers, tables), proxy.cpp (what goes out), messages.cpp (their bytes).
+namespace coppice::wire {
+
+using detail::cell;
+using detail::cell_ptr;
+using detail::tick;
+
+class conversation;
+class counterpart;
+class proxy;
+using conversation_ptr = boost::intrusive_ptr<conversation>;
+
+/// The first byte of each message. Written down in docs/internals/wire.md; never renumbered.
+enum class message_kind : std::uint8_t {
+  event = 1,
+  request = 2,
+  reply = 3,
+  failure = 4,
+  credit = 5,
+  resolve = 6,
+  resolved = 7,
+  unresolved = 8,
+  release = 9,
+  watch = 10,
+  unwatch = 11,
+  link = 12,
+  unlink = 13,
+  signal = 14,
+  ended = 15,
+};
+
+/// Names of what is no event and yet needs a permission.
+inline constexpr std::string_view watch_permission = "coppice.watch";
+inline constexpr std::string_view link_permission = "coppice.link";
+inline constexpr std::string_view exit_permission = "coppice.exit";
+
+// ---- messages.cpp: parts of messages ----------------------------------------------------------
+
+void put_causes(detail::writer& to, const cause_ptr& chain, std::string_view node);
+bool get_causes(detail::reader& from, cause_ptr& chain);
+void put_reason(detail::writer& to, const exit_reason& why, std::string_view node);
+bool get_reason(detail::reader& from, exit_reason& why);
+
+template <class T>
+bool get_number(detail::reader& from, T& value) {
+  std::uint64_t wide = 0;
+  if (!from.unsigned_integer(wide)) return false;
+  if (wide > std::numeric_limits<T>::max()) return from.fail("a number is out of range");
+  value = static_cast<T>(wide);
+  return true;
+}
+
+/// An event as the table of a remote actor has it.
+struct table_entry {
+  std::string name;
+  std::string shape;
+  std::string reply_shape;
+  bool allowed = false;
+};
+
+// ---- addresses --------------------------------------------------------------------------------
+
+/// Whom a proxy stands for. Shared by the proxy's cell, for ever, and whoever writes refs to it.
+struct remote_address {
+  counterpart* peer;  ///< null: an actor of this very node, looked up when it is needed
+  exchange* space;
+  std::string node;
+  std::string path;
+  bool pinned;  ///< ends with its node's incarnation
+  std::atomic<std::uint64_t> number{0};  ///< of the address on its node; zero: not known yet
+  /// Under which handle, of which conversation, its node knows it.
+  std::atomic<std::uint64_t> handle{0};
+
+  std::string place() const { return node + ':' + path; }
+};
+
+/// The address behind a cell, if it is a proxy's.
+const std::shared_ptr<remote_address>* address_of(const cell& x) noexcept;
+
+cell_ptr make_proxy(detail::core& home, std::shared_ptr<remote_address> at);
+
+/// What a proxy is told. Travels in its system list.
+struct news : detail::control_node {
+  enum class about : std::uint8_t {
+    began,
+    ended,
+    restarted,
+    unreachable,
+    room,
+    resolved,
+    unresolved,
+    gone,
+    time,
+    sweep,
+    add_link,
+    drop_link,
+    drop_watcher
+  };
+
+  explicit news(about a) noexcept : control_node{detail::control::report}, what_about(a) {
+    type = &type_record;
+  }
+  static void* operator new(std::size_t n) { return detail::allocate(n); }
+  static void operator delete(void* p, std::size_t n) noexcept { detail::deallocate(p, n); }
+  static void discard(detail::node* x) noexcept { delete static_cast<news*>(x); }
+  static const detail::node_type type_record;
+
+  about what_about;
+  conversation_ptr with;
+  std::string text;
+  errc code{};
+  std::uint64_t number = 0;
+  std::vector<table_entry> table;
+};
+void tell(cell& whom, news* what) noexcept;
+
+// ---- one session ------------------------------------------------------------------------------
+
+/// One session with one peer, as actors see it. Lives until its last request is answered.
+class conversation final : public detail::answer_sink, public detail::ref_port {
+ public:
+  conversation(counterpart& with, std::shared_ptr<outlet> way, std::uint32_t number);
+
+  // Any thread.
+  outlet::outcome send(std::span<const std::byte> message) noexcept;
+  /// Flushes at the end of the slice, or now when none runs.
+  void flush_soon() noexcept;
+  void answered(detail::request* x) noexcept override;
+  void write(detail::writer& to, cell* x) override;
+  cell_ptr read(detail::reader& from) override;
+
+  /// Takes `x` for as long as its answer is awaited. Zero: too many are.
+  std::uint32_t await(detail::request* x) noexcept;
+  /// Gives it back: it could not be sent.
+  detail::request* withdraw(std::uint32_t correlation) noexcept;
+  std::uint32_t await_resolved(cell_ptr who);
+  void withdraw_resolve(std::uint32_t correlation) noexcept;
+  /// How this node's actor is named to the peer; zero: too many are.
+  std::uint32_t export_handle(cell* x);
+  /// What the watcher behind `watcher` calls its incarnation; nothing: it does not watch.
+  std::optional<std::uint32_t> watching(const cell* watcher, std::uint64_t number, bool gone);
+
+  std::uint32_t number() const noexcept { return number_; }
+  bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
+
+  // Of the one who receives.
+  void message(std::span<const std::byte> bytes);
+  void close(std::string_view why);
+  void unconfirmed(std::span<const std::byte> bytes);
+  void time(tick now);
+  std::size_t pending() const;
+
+ private:
+  struct exported {
+    cell_ptr who;
+    std::uint32_t uses = 0;  ///< times the peer was told of it
+    std::vector<bool> allowed;  ///< by the index of the event in the actor's table
+  };
+  struct watch {
+    cell_ptr watcher, watched;
+    std::uint32_t incarnation;
+  };
+  friend void intrusive_ptr_add_ref(conversation* x) noexcept {
+    x->references_.fetch_add(1, std::memory_order_relaxed);
+  }
+  friend void intrusive_ptr_release(conversation* x) noexcept {
+    if (x->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete x;
+  }
+  ~conversation();
+
+  exported* look_up(std::uint32_t handle) noexcept;
+  bool handle(message_kind what, detail::reader& from);
+  bool on_event(detail::reader& from);
+  bool on_request(detail::reader& from);
+  bool on_reply(detail::reader& from);
+  bool on_failure(detail::reader& from);
+  bool on_credit(detail::reader& from);
+  bool on_resolve(detail::reader& from);
+  bool on_resolved(detail::reader& from);
+  bool on_unresolved(detail::reader& from);
+  bool on_release(detail::reader& from);
+  bool on_relation(message_kind what, detail::reader& from);
+  bool on_signal(detail::reader& from);
+  bool on_ended(detail::reader& from);
+  /// The actor and the event that an incoming message is for. False: it has been refused.
+  bool target(std::uint32_t to, std::uint32_t index, cell_ptr& who, const event_type*& event,
+              errc& code, const char*& why);
+  bool read_chain(detail::reader& from, detail::request& x);
+  void announce(std::uint32_t correlation, const cell_ptr& who);
+  void refuse(std::uint32_t correlation, errc code, const cause_ptr& why);
+  bool may(std::string_view path, std::string_view what) const;
+  cell_ptr actor_of(detail::reader& from);
+
+  counterpart& with_;
+  const std::shared_ptr<outlet> way_;
+  const std::uint32_t number_;
+  std::atomic<std::uint32_t> references_{0};
+  std::atomic<bool> closed_{false};
+
+  mutable std::mutex guard_;
+  std::uint32_t last_correlation_ = 0;
+  std::unordered_map<std::uint32_t, detail::request*> pending_;
+  std::unordered_map<std::uint32_t, cell_ptr> resolving_;
+  std::vector<exported> exports_;  ///< by handle, less one
+  std::vector<std::uint32_t> free_handles_;
+  std::unordered_map<const cell*, std::uint32_t> handles_;
+  std::map<std::pair<const cell*, std::uint64_t>, watch> watches_;  ///< by watcher and number
+};
+
+// ---- one peer ---------------------------------------------------------------------------------
+
+class counterpart {
+ public:
+  counterpart(exchange& space, detail::core& home, const exchange_options& options,
+              std::string name);
+
+  /// The proxy for an actor there. `number` zero: whichever is found under the path. Empty: there
+  /// are too many.
+  cell_ptr proxy_for(std::string_view path, std::uint64_t number, bool pinned);
+  /// One that exists.
+  cell_ptr known_proxy(std::string_view path, std::uint64_t number);
+  /// `who` is told when there is room in the send buffer. It has to try once more after this call:
+  /// there may be by now.
+  void wait_for_room(cell_ptr who);
+  /// `who` is told with the next `time`.
+  void wait_for_time(cell_ptr who);
+  void tell_those_who_wait_for_room();
+  void time(tick now);
+  void tell_all(news::about what, const conversation_ptr& with, std::string_view text);
+  /// A proxy that nobody refers to leaves the table. False: somebody does.
+  bool let_go(cell& of);
+  /// A proxy whose address has ended.
+  void forget(const cell& of);
+
+  struct state {
+    conversation_ptr with;
+    bool unreachable = false;
+    std::string why;
+  };
+  state now() const;
+  void offence(std::string_view what);
+
+  exchange& space;
+  detail::core& home;
+  const exchange_options& options;
+  const std::string name;
+
+  struct {
+    std::atomic<std::uint64_t> events_sent{0}, events_received{0}, asks_sent{0}, asks_received{0},
+        denied{0}, malformed{0};
+  } counts;
+
+  mutable std::mutex guard;
+  state state_;
+  std::uint32_t conversations = 0;
+  std::unordered_multimap<std::string, cell_ptr> proxies;
+  std::vector<cell_ptr> waiting_for_room, waiting_for_time;
+  std::uint32_t rounds = 0;  ///< of `time`
+};
+
+/// What an exchange offers to its parts.
+struct exchange_access {
+  static directory& here(exchange& x) noexcept;
+  static const exchange_options& options(exchange& x) noexcept;
+};
+
+}  // namespace coppice::wire

@@ -1,0 +1,658 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "two_nodes.hpp"
+
+#include <doctest/doctest.h>
+
+#include <stdexcept>
+
+using namespace coppice;
+using namespace std::chrono_literals;
+using two_nodes::stage;
+
+namespace {
+
+struct left {
+  int pieces = 0;
+};
+struct take {
+  static constexpr std::string_view name = "test.take";
+  int pieces = 0;
+  using reply = left;
+};
+struct note {
+  static constexpr std::string_view name = "test.note";
+  std::string text;
+};
+struct crash {
+  static constexpr std::string_view name = "test.crash";
+  using reply = left;
+};
+struct go {
+  static constexpr std::string_view name = "test.go";
+  using reply = left;
+};
+struct unnamed {};
+struct report_to {
+  static constexpr std::string_view name = "test.report_to";
+  ref<note> whom;
+  std::string text;
+};
+
+/// Answers, keeps notes, crashes.
+class store : public actor<take, note, crash, report_to, unnamed> {
+ public:
+  explicit store(std::vector<std::string>* notes) : notes_(notes) {}
+  result<left> on(const take& t) {
+    if (t.pieces > stock_) return fail("not so many are left");
+    stock_ -= t.pieces;
+    return left{stock_};
+  }
+  void on(const note& n) { notes_->push_back(n.text); }
+  left on(const crash&) { throw std::runtime_error{"fire"}; }
+  void on(const report_to& r) { send(r.whom, note{r.text + " from " + path()}); }
+  void on(const unnamed&) {}
+
+ private:
+  std::vector<std::string>* notes_;
+  int stock_ = 10;
+};
+
+struct shop : stage {
+  using stage::stage;
+  ref<take, note, crash, report_to> far() {
+    return alpha.at<take, note, crash, report_to>("beta:/store");
+  }
+  ref<take, note, crash, report_to, unnamed> open() {
+    return beta.run.system().spawn<store>({.id = "store"}, &notes);
+  }
+  std::vector<std::string> notes;
+};
+
+}  // namespace
+
+TEST_CASE("an event is handled by the actor elsewhere, and an ask is answered from there") {
+  shop s;
+  s.open();
+  s.connect();
+  s.alpha.run.send(s.far(), note{"hello"});
+  s.settle();
+  CHECK(s.notes == std::vector<std::string>{"hello"});
+  CHECK(s.ask(s.far(), take{3}).value().pieces == 7);
+  CHECK(s.far().path() == "beta:/store");
+}
+
+TEST_CASE("what is sent before the nodes have met arrives in its order") {
+  shop s;
+  s.open();
+  for (int i = 0; i < 5; ++i) s.alpha.run.send(s.far(), note{std::to_string(i)});
+  auto asked = s.alpha.run.begin_ask(s.far(), take{1}, 1s);
+  s.alpha.run.run_until_idle();
+  CHECK(s.notes.empty());
+  s.connect();
+  CHECK(s.notes == std::vector<std::string>{"0", "1", "2", "3", "4"});
+  REQUIRE(asked.answered());
+  CHECK(asked.take().value().pieces == 9);
+}
+
+TEST_CASE("a handler's own refusal comes back as failed, with its reason and the node") {
+  shop s;
+  s.open();
+  s.connect();
+  const auto r = s.ask(s.far(), take{11});
+  REQUIRE(!r);
+  CHECK(r.error().code() == errc::failed);
+  CHECK(r.error().message().find("not so many are left") != std::string::npos);
+}
+
+TEST_CASE("an ask whose actor crashes is told crashed, with the place on its node") {
+  shop s;
+  s.open();
+  s.connect();
+  const auto r = s.ask(s.far(), crash{});
+  REQUIRE(!r);
+  CHECK(r.error().code() == errc::crashed);
+  CHECK(r.error().message().find("beta:/store") != std::string::npos);
+  CHECK(r.error().message().find("fire") != std::string::npos);
+}
+
+TEST_CASE("an ask for an actor that is not there is told stopped, and once it is there answered") {
+  shop s;
+  s.connect();
+  CHECK(s.ask(s.far(), take{1}).error().code() == errc::stopped);
+  s.open();
+  s.advance(200ms);
+  CHECK(s.ask(s.far(), take{1}).value().pieces == 9);
+}
+
+TEST_CASE("an address that has ended is gone, for good") {
+  shop s;
+  const auto here = s.open();
+  s.connect();
+  const auto far = s.far();
+  CHECK(s.ask(far, take{1}));
+  s.beta.run.system().stop(here);
+  s.settle();
+  const auto r = s.ask(far, take{1});
+  CHECK(r.error().code() == errc::gone);
+}
+
+TEST_CASE("an ask without an answer ends by its deadline, and nothing is left of it") {
+  shop s;
+  s.open();
+  s.connect();
+  CHECK(s.ask(s.far(), take{1}));
+  auto asked = s.alpha.run.begin_ask(s.far(), take{1}, 100ms);
+  s.alpha.run.run_until_idle();
+  s.alpha.out->messages.clear();  // a peer that swallows everything
+  CHECK(s.alpha.actors->counts().pending_asks == 1);
+  s.advance(2s);
+  REQUIRE(asked.answered());
+  CHECK(s.alpha.actors->counts().pending_asks == 0);
+}
+
+TEST_CASE("asks in hand when a session ends are told disconnected") {
+  shop s;
+  s.open();
+  s.connect();
+  CHECK(s.ask(s.far(), take{1}));
+  auto asked = s.alpha.run.begin_ask(s.far(), take{1}, 1s);
+  s.alpha.run.run_until_idle();
+  s.cut();
+  REQUIRE(asked.answered());
+  const auto r = asked.take();
+  CHECK(r.error().code() == errc::disconnected);
+  CHECK_FALSE(r.error().not_executed());
+  CHECK(r.error().message().find("the cable was cut") != std::string::npos);
+}
+
+TEST_CASE("events that the peer had not confirmed when the session ended are counted") {
+  shop s;
+  s.open();
+  s.connect();
+  CHECK(s.ask(s.far(), take{1}));
+  for (int i = 0; i < 3; ++i) s.alpha.run.send(s.far(), note{"lost"});
+  s.alpha.run.run_until_idle();
+  s.cut();
+  CHECK(s.alpha.dead(dead_letter_reason::unconfirmed) == 3);
+}
+
+TEST_CASE("while a node is known to be unreachable nothing waits for it") {
+  shop s;
+  s.open();
+  const auto far = s.far();
+  auto before = s.alpha.run.begin_ask(far, take{1}, 1s);
+  s.alpha.run.send(far, note{"waits"});
+  s.settle();
+  CHECK_FALSE(before.answered());
+  s.alpha.actors->unreachable(*s.alpha.other, "nobody listens there");
+  s.settle();
+  REQUIRE(before.answered());
+  const auto r = before.take();
+  CHECK(r.error().code() == errc::unreachable);
+  CHECK(r.error().not_executed());
+  CHECK(s.alpha.dead(dead_letter_reason::unreachable) == 1);
+  s.connect();
+  CHECK(s.ask(far, take{1}).value().pieces == 9);
+}
+
+TEST_CASE("a ref in an event leads back to the one who sent it") {
+  struct listener : actor<note> {
+    explicit listener(std::vector<std::string>* heard) : heard_(heard) {}
+    void on(const note& n) { heard_->push_back(n.text); }
+    std::vector<std::string>* heard_;
+  };
+  shop s;
+  s.open();
+  s.connect();
+  std::vector<std::string> heard;
+  const auto here = s.alpha.run.system().spawn<listener>({.id = "ear"}, &heard);
+  s.alpha.run.send(s.far(), report_to{here, "all well"});
+  s.settle();
+  CHECK(heard == std::vector<std::string>{"all well from /store"});
+}
+
+TEST_CASE("a ref that comes home is the actor itself") {
+  shop s;
+  const auto here = s.open();
+  s.connect();
+  const auto far = s.far();
+  CHECK(s.ask(far, take{1}));
+  // alpha tells beta's store to report to beta's store.
+  s.alpha.run.send(far, report_to{far, "mirror"});
+  s.settle();
+  CHECK(s.notes == std::vector<std::string>{"mirror from /store"});
+}
+
+TEST_CASE("an event without a name stays where it is, and the one who sends it is told why") {
+  shop s;
+  s.open();
+  s.connect();
+  s.alpha.run.send(s.alpha.at<unnamed>("beta:/store"), unnamed{});
+  s.settle();
+  CHECK(s.alpha.dead(dead_letter_reason::unknown_event) == 1);
+}
+
+TEST_CASE("what a node may not send is denied to it, on its side and on the other") {
+  shop s;
+  s.open();
+  s.beta.allowed = [](std::string_view, std::string_view event) { return event != "test.take"; };
+  s.connect();
+  CHECK(s.ask(s.far(), take{1}).error().code() == errc::denied);
+  s.alpha.run.send(s.far(), note{"allowed"});
+  s.settle();
+  CHECK(s.notes.size() == 1);
+}
+
+TEST_CASE("a full mailbox elsewhere refuses the ask as overloaded") {
+  struct slow : actor<take> {
+    left on(const take&) { return {}; }
+  };
+  stage s;
+  const auto here = s.beta.run.system().spawn<slow>({.id = "slow", .capacity = 1});
+  s.connect();
+  const auto far = s.alpha.at<take>("beta:/slow");
+  CHECK(s.ask(far, take{1}));
+  outside{s.beta.run.system()}.suspend(here);
+  s.settle();
+  auto first = s.alpha.run.begin_ask(far, take{1}, 1s);
+  auto second = s.alpha.run.begin_ask(far, take{1}, 1s);
+  s.settle();
+  REQUIRE(second.answered());
+  CHECK(second.take().error().code() == errc::overloaded);
+  outside{s.beta.run.system()}.resume(here);
+  s.settle();
+  REQUIRE(first.answered());
+  CHECK(first.take());
+}
+
+TEST_CASE(
+    "with the send buffer full events wait, and when there is room again they go on in order") {
+  shop s;
+  s.open();
+  s.connect();
+  CHECK(s.ask(s.far(), take{1}));
+  s.alpha.out->room = 2;
+  for (int i = 0; i < 6; ++i) s.alpha.run.send(s.far(), note{std::to_string(i)});
+  s.alpha.run.run_until_idle();
+  CHECK(s.alpha.out->messages.size() == 2);
+  for (int i = 0; i < 5; ++i) {
+    s.settle();
+    s.alpha.actors->drained(*s.alpha.other);
+  }
+  s.settle();
+  CHECK(s.notes == std::vector<std::string>{"0", "1", "2", "3", "4", "5"});
+}
+
+TEST_CASE("an event larger than a message may be is refused with the limit's name") {
+  shop s;
+  s.open();
+  s.connect();
+  s.alpha.run.send(s.far(), note{std::string(200'000, 'x')});
+  s.settle();
+  CHECK(s.notes.empty());
+  CHECK(s.alpha.dead(dead_letter_reason::overflow) == 1);
+}
+
+TEST_CASE("two nodes' actors that ask each other are told of the cycle, with its places") {
+  struct ring : actor<go> {
+    explicit ring(ref<go> next) : next_(next) {}
+    task<result<left>> on(const go&) {
+      auto asked = ask(next_, go{}, 500ms);
+      auto answer = co_await asked;
+      co_return answer;
+    }
+    ref<go> next_;
+  };
+  stage s;
+  s.connect();
+  s.beta.run.system().spawn<ring>({.id = "ring"}, s.beta.at<go>("alpha:/ring"));
+  const auto here = s.alpha.run.system().spawn<ring>({.id = "ring"}, s.alpha.at<go>("beta:/ring"));
+  const auto r = s.ask(here, go{});
+  REQUIRE(!r);
+  CHECK(r.error().message().find("cycle") != std::string::npos);
+  CHECK(r.error().message().find("/ring") != std::string::npos);
+}
+
+// ---- watches, links, signals ------------------------------------------------------------------
+
+namespace {
+
+/// Watches and links on request, and keeps what it is told.
+class observer_of_one : public actor<note, ended, exit_signal> {
+ public:
+  observer_of_one(std::vector<std::string>* told, ref<take, crash> whom, bool linked)
+      : told_(told), whom_(whom), linked_(linked) {}
+  void started() {
+    watch(whom_);
+    if (!linked_) return;
+    trap_exits();
+    link(whom_);
+  }
+  void on(const note& n) { told_->push_back(n.text); }
+  void on(const ended& e) {
+    told_->push_back(e.path + "#" + std::to_string(e.incarnation) + " " +
+                     std::string{name(e.reason.what())} + (e.gone ? ", gone" : ""));
+    CHECK(e.of(whom_));
+  }
+  void on(const exit_signal& s) {
+    told_->push_back("signal from " + s.path + ": " + std::string{name(s.reason.what())} +
+                     (s.linked ? ", linked" : ""));
+  }
+
+ private:
+  std::vector<std::string>* told_;
+  ref<take, crash> whom_;
+  bool linked_;
+};
+
+struct watching : shop {
+  using shop::shop;
+  auto watch(bool linked = false) {
+    const auto x = alpha.run.system().spawn<observer_of_one>(
+        {.id = "observer"}, &told, alpha.at<take, crash>("beta:/store"), linked);
+    settle();
+    return x;
+  }
+  std::vector<std::string> told;
+};
+
+}  // namespace
+
+TEST_CASE("the end of a watched actor elsewhere is told once, with its incarnation and reason") {
+  watching s;
+  s.open();
+  s.connect();
+  s.watch();
+  CHECK(s.told.empty());
+  (void)s.ask(s.far(), crash{});
+  CHECK(s.told == std::vector<std::string>{"beta:/store#1 crashed, gone"});
+}
+
+TEST_CASE("a watch made before the nodes have met holds once they have") {
+  watching s;
+  const auto here = s.open();
+  s.watch();
+  s.connect();
+  s.beta.run.system().stop(here);
+  s.settle();
+  CHECK(s.told == std::vector<std::string>{"beta:/store#1 shutdown, gone"});
+}
+
+TEST_CASE("when the session ends a watcher is told unreachable, not ended, and watches on") {
+  watching s;
+  const auto here = s.open();
+  s.connect();
+  s.watch();
+  s.cut();
+  CHECK(s.told == std::vector<std::string>{"beta:/store#0 unreachable"});
+  s.connect();
+  s.told.clear();
+  s.beta.run.system().stop(here);
+  s.settle();
+  CHECK(s.told == std::vector<std::string>{"beta:/store#1 shutdown, gone"});
+}
+
+TEST_CASE("a watch that was given up is not told") {
+  struct fickle : actor<note, ended> {
+    fickle(std::vector<std::string>* told, ref<take> whom) : told_(told), whom_(whom) {}
+    void started() { watch(whom_); }
+    void on(const note&) { unwatch(whom_); }
+    void on(const ended&) { told_->push_back("ended"); }
+    std::vector<std::string>* told_;
+    ref<take> whom_;
+  };
+  watching s;
+  const auto here = s.open();
+  s.connect();
+  const auto x = s.alpha.run.system().spawn<fickle>({.id = "fickle"}, &s.told,
+                                                    s.alpha.at<take>("beta:/store"));
+  s.settle();
+  s.alpha.run.send(x, note{});
+  s.settle();
+  s.beta.run.system().stop(here);
+  s.settle();
+  CHECK(s.told.empty());
+}
+
+TEST_CASE("nothing of an actor elsewhere arrives behind its end notice") {
+  struct last_words : actor<report_to, crash> {
+    void on(const report_to& r) {
+      for (int i = 0; i < 5; ++i) send(r.whom, note{r.text + std::to_string(i)});
+      stop();
+    }
+    left on(const crash&) { return {}; }
+  };
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    stage s{seed};
+    s.beta.run.system().spawn<last_words>({.id = "speaker"});
+    struct ear : actor<note, ended> {
+      ear(std::vector<std::string>* told, ref<report_to> whom) : told_(told), whom_(whom) {}
+      void started() { watch(whom_); }
+      void on(const note& n) { told_->push_back(n.text); }
+      void on(const ended&) { told_->push_back("ended"); }
+      std::vector<std::string>* told_;
+      ref<report_to> whom_;
+    };
+    std::vector<std::string> told;
+    s.connect();
+    const auto far = s.alpha.at<report_to>("beta:/speaker");
+    const auto here = s.alpha.run.system().spawn<ear>({.id = "ear"}, &told, far);
+    s.settle();
+    s.alpha.run.send(far, report_to{here, "w"});
+    s.settle();
+    CHECK(told == std::vector<std::string>{"w0", "w1", "w2", "w3", "w4", "ended"});
+  }
+}
+
+TEST_CASE("a link to an actor elsewhere carries its crash, and one from here its own end") {
+  watching s;
+  s.open();
+  s.connect();
+  s.watch(true);
+  (void)s.ask(s.far(), crash{});
+  REQUIRE(s.told.size() == 2);
+  CHECK((s.told[0] == "signal from beta:/store: crashed, linked" ||
+         s.told[1] == "signal from beta:/store: crashed, linked"));
+}
+
+TEST_CASE("an actor that is linked to one elsewhere takes it along when it ends") {
+  watching s;
+  s.open();
+  s.connect();
+  const auto far = s.far();
+  const auto here = s.watch(true);
+  CHECK(s.ask(far, take{1}));
+  s.alpha.run.system().stop(here, exit_reason::failed("enough"));
+  s.settle();
+  CHECK(s.ask(far, take{1}).error().code() == errc::gone);
+}
+
+TEST_CASE("when the session ends linked actors receive the signal unreachable") {
+  watching s;
+  s.open();
+  s.connect();
+  s.watch(true);
+  s.cut();
+  CHECK(std::count(s.told.begin(), s.told.end(), "signal from beta:/store: unreachable, linked") ==
+        1);
+}
+
+TEST_CASE("an exit signal to an actor elsewhere ends it, if the node may send such signals") {
+  struct killer : actor<note> {
+    explicit killer(ref<take> whom) : whom_(whom) {}
+    void on(const note&) { exit(whom_, exit_reason::kill()); }
+    ref<take> whom_;
+  };
+  shop s;
+  s.open();
+  bool may = false;
+  s.beta.allowed = [&](std::string_view, std::string_view event) {
+    return may || event != "coppice.exit";
+  };
+  s.connect();
+  const auto far = s.far();
+  CHECK(s.ask(far, take{1}));
+  const auto x =
+      s.alpha.run.system().spawn<killer>({.id = "killer"}, s.alpha.at<take>("beta:/store"));
+  s.alpha.run.send(x, note{});
+  s.settle();
+  CHECK(s.ask(far, take{1}));
+  CHECK(s.beta.offences.size() == 1);
+  may = true;
+  s.alpha.run.send(x, note{});
+  s.settle();
+  CHECK(s.ask(far, take{1}).error().code() == errc::gone);
+}
+
+// ---- incarnations of nodes, and of builds -----------------------------------------------------
+
+TEST_CASE("after a restart of its node a path leads to the new actor, and a pinned ref nowhere") {
+  struct listener : actor<note, report_to> {
+    explicit listener(std::vector<std::string>* heard) : heard_(heard) {}
+    void on(const note& n) { heard_->push_back(n.text); }
+    void on(const report_to& r) { kept_ = r.whom, send(kept_, note{"kept"}); }
+    std::vector<std::string>* heard_;
+    ref<note> kept_;
+  };
+  shop s;
+  const auto old_one = s.open();
+  s.connect();
+  const auto far = s.far();
+  CHECK(s.ask(far, take{1}).value().pieces == 9);
+  s.beta.run.system().stop(old_one);
+  s.beta.run.run_until_idle();
+  s.beta.out->messages.clear();  // it was killed: nobody heard of it
+  s.cut(true);
+  s.open();
+  s.connect();
+  CHECK(s.ask(far, take{1}).value().pieces == 9);  // a fresh stock
+}
+
+namespace {
+
+namespace old_build {
+struct order {
+  static constexpr std::string_view name = "test.order";
+  std::string id;
+  int pieces = 1;
+  using reply = left;
+};
+struct retired {
+  static constexpr std::string_view name = "test.retired";
+};
+}  // namespace old_build
+namespace new_build {
+struct order {
+  static constexpr std::string_view name = "test.order";
+  std::string id;
+  int pieces = 1;
+  std::string gift = "none";  // appended
+  using reply = left;
+};
+}  // namespace new_build
+namespace other_build {
+struct order {
+  static constexpr std::string_view name = "test.order";
+  int id = 0;  // was a text
+  int pieces = 1;
+  using reply = left;
+};
+}  // namespace other_build
+
+template <class Order>
+struct desk : actor<Order> {
+  explicit desk(std::vector<std::string>* seen) : seen_(seen) {}
+  left on(const Order& o) {
+    if constexpr (requires { o.gift; }) seen_->push_back(o.id + " " + o.gift);
+    else seen_->push_back("?");
+    return {o.pieces};
+  }
+  std::vector<std::string>* seen_;
+};
+
+}  // namespace
+
+TEST_CASE("a build that has appended a field and one that has not understand each other") {
+  stage s;
+  std::vector<std::string> seen, seen_old;
+  s.beta.run.system().spawn<desk<new_build::order>>({.id = "new"}, &seen);
+  s.beta.run.system().spawn<desk<old_build::order>>({.id = "old"}, &seen_old);
+  s.connect();
+  CHECK(
+      s.ask(s.alpha.at<old_build::order>("beta:/new"), old_build::order{"o-1", 2}).value().pieces ==
+      2);
+  CHECK(seen == std::vector<std::string>{"o-1 none"});
+  CHECK(s.ask(s.alpha.at<new_build::order>("beta:/old"), new_build::order{"o-2", 3, "bow"})
+            .value()
+            .pieces == 3);
+}
+
+TEST_CASE("builds that disagree about an event are told where, before anything is sent") {
+  stage s;
+  std::vector<std::string> seen;
+  s.beta.run.system().spawn<desk<new_build::order>>({.id = "new"}, &seen);
+  s.connect();
+  const auto r = s.ask(s.alpha.at<other_build::order>("beta:/new"), other_build::order{});
+  REQUIRE(!r);
+  CHECK(r.error().code() == errc::unknown_event);
+  CHECK(r.error().message().find("disagree about the event test.order") != std::string::npos);
+  s.alpha.run.send(s.alpha.at<old_build::retired>("beta:/new"), old_build::retired{});
+  s.settle();
+  CHECK(s.alpha.dead(dead_letter_reason::unknown_event) == 1);
+  CHECK(seen.empty());
+}
+
+// ---- bounds and hostile bytes -----------------------------------------------------------------
+
+TEST_CASE("bytes that are no message harm nothing and are told") {
+  shop s;
+  s.open();
+  s.connect();
+  CHECK(s.ask(s.far(), take{1}));
+  std::uint64_t state = 7;
+  const auto random = [&state] {
+    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+    return state;
+  };
+  for (int i = 0; i < 20'000; ++i) {
+    two_nodes::bytes m(random() % 40);
+    for (auto& b : m) b = static_cast<std::byte>(random());
+    if (!m.empty()) m[0] = static_cast<std::byte>(random() % 18);
+    if (m.size() > 1 && random() % 2) m[1] = std::byte{1};  // a handle that exists
+    s.beta.actors->message(*s.beta.other, m);
+    s.alpha.actors->message(*s.alpha.other, m);
+    if (i % 1'000 == 0) s.settle();
+  }
+  s.settle();
+  CHECK(s.beta.offences.size() > 1'000);
+  s.cut();
+  s.connect();
+  CHECK(s.ask(s.far(), take{0}));
+}
+
+TEST_CASE("asks beyond the limit are refused at once") {
+  wire::limits tight;
+  tight.pending_asks = 2;
+  shop s{1, tight};
+  s.open();
+  s.connect();
+  CHECK(s.ask(s.far(), take{1}));
+  std::vector<testing::executor::question<take>> asked;
+  for (int i = 0; i < 3; ++i) asked.push_back(s.alpha.run.begin_ask(s.far(), take{1}, 1s));
+  s.alpha.run.run_until_idle();
+  int refused = 0;
+  for (auto& a : asked)
+    if (a.answered() && a.take().error().code() == errc::limit) ++refused;
+  CHECK(refused == 1);
+}
+
+TEST_CASE("proxies that nobody refers to are let go, on both sides") {
+  shop s;
+  s.open();
+  s.connect();
+  { CHECK(s.ask(s.far(), take{1})); }
+  CHECK(s.alpha.actors->counts().proxies == 1);
+  s.advance(5s);
+  CHECK(s.alpha.actors->counts().proxies == 0);
+  CHECK(s.ask(s.far(), take{1}));
+}
