@@ -111,7 +111,8 @@ void liveness::left(peer_index peer, time_point now, liveness_actions& out) {
   change(peer, opinion::left, full_name(r) + " has left: it said goodbye to " + self_, out);
 }
 
-void liveness::asked(peer_index by, const question& what, time_point now, liveness_actions& out) {
+void liveness::asked(peer_index by, const liveness_question& what, time_point now,
+                     liveness_actions& out) {
   pass(now, out);
   record& asker = of(by);
   if (asker.what == opinion::unknown || asker.what == opinion::left) return;
@@ -120,11 +121,11 @@ void liveness::asked(peer_index by, const question& what, time_point now, livene
                                   [&](const record& r) { return r.name == what.about; });
   if (about == peers_.end()) return;
   ++asker.answers;
-  answer reply{.number = what.number,
-               .about = what.about,
-               .incarnation = about->incarnation,
-               .heard_ms_ago = std::nullopt,
-               .doubting = doubting_};
+  liveness_answer reply{.number = what.number,
+                        .about = what.about,
+                        .incarnation = about->incarnation,
+                        .heard_ms_ago = std::nullopt,
+                        .doubting = doubting_};
   if (about->sure_at) {
     const auto ago = duration_cast<milliseconds>(last_ - *about->sure_at).count();
     constexpr milliseconds::rep most = std::numeric_limits<std::uint32_t>::max();
@@ -133,7 +134,8 @@ void liveness::asked(peer_index by, const question& what, time_point now, livene
   out.emplace_back(send_answer{by, std::move(reply)});
 }
 
-void liveness::answered(peer_index by, const answer& what, time_point now, liveness_actions& out) {
+void liveness::answered(peer_index by, const liveness_answer& what, time_point now,
+                        liveness_actions& out) {
   pass(now, out);
   const auto asked_it = [&](const pending& q) { return q.number == what.number && q.helper == by; };
   for (peer_index about = 0; about < peers_.size(); ++about) {

@@ -37,12 +37,12 @@ using peer_index = std::uint32_t;
 
 /// What a node asks another of a third, and the answer. Encoded by the codec into gossip frames;
 /// fields may be appended.
-struct question {
+struct liveness_question {
   std::uint64_t number = 0;  ///< the asker's own, returned with the answer
   std::string about;
   node_incarnation incarnation{};  ///< which life of it the asker means
 };
-struct answer {
+struct liveness_answer {
   std::uint64_t number = 0;
   std::string about;
   node_incarnation incarnation{};  ///< which life of it the one who answers knows
@@ -54,11 +54,11 @@ struct answer {
 struct send_heartbeats {};
 struct send_question {
   peer_index to;
-  question what;
+  liveness_question what;
 };
 struct send_answer {
   peer_index to;
-  answer what;
+  liveness_answer what;
 };
 struct tell_opinion {
   peer_index peer;
@@ -122,10 +122,10 @@ class liveness {
   void left(peer_index peer, time_point now, liveness_actions& out);
 
   /// `by` asks. Answered if `by` has been met and the question is about one of this node's peers.
-  void asked(peer_index by, const question& what, time_point now, liveness_actions& out);
+  void asked(peer_index by, const liveness_question& what, time_point now, liveness_actions& out);
 
   /// `by` answers. Ignored if it was not asked that.
-  void answered(peer_index by, const answer& what, time_point now, liveness_actions& out);
+  void answered(peer_index by, const liveness_answer& what, time_point now, liveness_actions& out);
 
   /// To be called at `next()` or soon after, and as often as one likes. What waits to be read is
   /// better read first.

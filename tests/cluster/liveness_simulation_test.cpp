@@ -42,7 +42,7 @@ const std::vector<std::string> all_names{"alpha",   "beta", "gamma", "delta",
 struct heartbeat {};
 struct goodbye {};
 struct refusal {};
-using content = std::variant<heartbeat, question, answer, goodbye, refusal>;
+using content = std::variant<heartbeat, liveness_question, liveness_answer, goodbye, refusal>;
 
 struct message {
   std::size_t from, to;
@@ -327,8 +327,10 @@ class world {
       n.mind->heard(peer, now_, todo);
     }
     delivered(m.to, m.from);
-    if (const auto* q = std::get_if<question>(&m.what)) n.mind->asked(peer, *q, now_, todo);
-    if (const auto* a = std::get_if<answer>(&m.what)) n.mind->answered(peer, *a, now_, todo);
+    if (const auto* q = std::get_if<liveness_question>(&m.what))
+      n.mind->asked(peer, *q, now_, todo);
+    if (const auto* a = std::get_if<liveness_answer>(&m.what))
+      n.mind->answered(peer, *a, now_, todo);
     if (std::holds_alternative<goodbye>(m.what)) n.mind->left(peer, now_, todo);
     carry_out(m.to, todo);
   }

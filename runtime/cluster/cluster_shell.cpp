@@ -1,0 +1,783 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <coppice/actors/codec/codec.hpp>
+#include <coppice/runtime/cluster/cluster_private.hpp>
+#include <coppice/runtime/config/config.hpp>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace coppice {
+
+using namespace std::chrono_literals;
+using weight = cluster_options::weight;
+using wire::association_action;
+using wire::frame_kind;
+
+namespace {
+
+constexpr auto actors_period = 100ms;
+constexpr std::size_t most_followers = 1'000;
+constexpr std::uint32_t offences_per_second = 5;
+/// A gossip frame fits into one frame.
+constexpr std::size_t longest_config = 24 * 1'024;
+
+std::uint64_t chance() {
+  static thread_local std::random_device device;
+  return std::uint64_t{device()} << 32 | device();
+}
+
+wire::incarnation_id as_wire(const node_incarnation& x) { return {x.high, x.low}; }
+node_incarnation from_wire(const wire::incarnation_id& x) { return {x.high, x.low}; }
+
+}  // namespace
+
+// ---- a peer -----------------------------------------------------------------------------------
+
+struct cluster_shell::connection {
+  wire::link_id id;
+  wire::link_ptr link;
+  wire::frame_reader reader;
+  peer* of = nullptr;  ///< whose association knows it
+  bool carries = false;  ///< the session
+};
+
+struct cluster_shell::peer : std::enable_shared_from_this<peer> {
+  peer(std::uint32_t i, const cluster_options::entry& e) : index(i), entry(e) {}
+
+  const std::uint32_t index;  ///< in the mind's list
+  const cluster_options::entry& entry;
+  wire::counterpart* actors = nullptr;
+
+  // Of the carrier's thread.
+  std::optional<wire::association> machine;
+  std::optional<wire::arrivals> arrivals;
+  bool tell_config = false;  ///< its own differs: once there is a link
+
+  // What workers write to.
+  std::mutex guard;
+  std::shared_ptr<wire::session> session;
+  std::uint64_t generation = 0;  ///< of the session
+  wire::link_ptr link;
+  bool writing = false;
+  bool blocked = false;  ///< `on_writable` comes
+  bool writable = false;  ///< it has come since the last write began
+  bool wants_room = false;
+  detail::peer_view seen{};
+  std::string reason;
+  time_point heard{};
+
+  /// Writes what waits, until the link takes no more. One thread at a time; what others add
+  /// meanwhile it takes along.
+  void flush() noexcept {
+    std::unique_lock lock{guard};
+    if (writing || blocked || !link) return;
+    writing = true;
+    std::array<std::span<const std::byte>, 32> pieces;
+    while (session && link && !blocked && session->anything_to_write()) {
+      const auto from = session;
+      const auto to = link;
+      const std::size_t n = from->gather(pieces);
+      std::size_t offered = 0;
+      for (std::size_t i = 0; i < n; ++i) offered += pieces[i].size();
+      writable = false;
+      lock.unlock();
+      const std::size_t taken = to->write(std::span{pieces}.first(n));
+      lock.lock();
+      from->wrote(taken);
+      // Unless `on_writable` was faster than this thread.
+      if (to == link && taken < offered && !writable) blocked = true;
+    }
+    writing = false;
+  }
+
+  /// Whether those who wait for room in the buffer are to be told.
+  bool room_again() {
+    if (!wants_room || !session) return false;
+    if (!session->has_room(wire::max_frame)) return false;
+    wants_room = false;
+    return true;
+  }
+};
+
+struct cluster_shell::way final : wire::outlet {
+  way(std::shared_ptr<peer> whom, std::uint64_t session)
+      : to(std::move(whom)), generation(session) {}
+
+  outcome send(wire::lane on, std::span<const std::byte> message) noexcept override {
+    std::lock_guard lock{to->guard};
+    if (to->generation != generation || !to->session) return outcome::closed;
+    if (to->session->send(on, message)) return outcome::taken;
+    if (message.size() > message_bytes) return outcome::too_large;
+    to->wants_room = true;
+    return outcome::full;
+  }
+  void flush() noexcept override { to->flush(); }
+
+  const std::shared_ptr<peer> to;
+  const std::uint64_t generation;
+  std::size_t message_bytes = 0;
+};
+
+// ---- life -------------------------------------------------------------------------------------
+
+cluster_shell::cluster_shell(system& home, cluster_options options,
+                             std::unique_ptr<wire::carrier> carrier)
+    : home_(home),
+      options_(std::move(options)),
+      carrier_(std::move(carrier)),
+      directory_(home),
+      permissions_(options_.allow) {
+  if (!options_.now) options_.now = [] { return std::chrono::steady_clock::now(); };
+  if (!options_.random) options_.random = &chance;
+  if (options_.nodes.empty()) options_.nodes.push_back({options_.node, {}, {}, {}, {}});
+  incarnation_ = {options_.random(), options_.random() | 1};
+
+  wire::identity me;
+  me.cluster = options_.cluster;
+  me.node = options_.node;
+  me.incarnation = as_wire(incarnation_);
+  me.digest = options_.digest;
+
+  wire::exchange_options exchange;
+  exchange.node = options_.node;
+  exchange.limits = options_.limits;
+  exchange.allowed = [this](std::string_view who, std::string_view path, std::string_view event) {
+    const peer* p = find(who);
+    return p && permissions_.allow(p->entry.roles, path, event);
+  };
+  exchange.offended = [this](std::string_view who, std::string_view what) { offended(who, what); };
+  std::vector<std::string> names;
+  for (const auto& e : options_.nodes) {
+    if (e.name == options_.node) {
+      own_ = &e;
+      continue;
+    }
+    peers_.push_back(std::make_shared<peer>(static_cast<std::uint32_t>(peers_.size()), e));
+    exchange.peers.push_back(e.name);
+    names.push_back(e.name);
+  }
+  detail::require(own_, "a node is one of its cluster's");
+  actors_.emplace(home, directory_, std::move(exchange));
+  for (const auto& p : peers_) {
+    p->actors = actors_->peer(p->entry.name);
+    p->machine.emplace(me, p->entry.name, options_.limits,
+                       wire::association::ports{options_.random, [q = p.get()] {
+                                                  return q->arrivals ? q->arrivals->counts()
+                                                                     : wire::received{};
+                                                }});
+  }
+  names.push_back(options_.node);
+  reception_.emplace(me, names, options_.limits);
+  names.pop_back();
+  mind_.emplace(options_.liveness, options_.node, incarnation_, names, now());
+}
+
+cluster_shell::~cluster_shell() { stop(0ms); }
+
+result<void> cluster_shell::start() {
+  if (!carrier_) return {};
+  if (auto listening = carrier_->start(own_->address, *this); !listening) return listening;
+  {
+    std::lock_guard lock{guard_};
+    started_ = true;
+  }
+  carrier_->wake_at(now());  // the dials begin there, on the carrier's thread
+  return {};
+}
+
+void cluster_shell::stop(std::chrono::milliseconds deadline) {
+  {
+    std::unique_lock lock{guard_};
+    if (std::exchange(stopped_, true)) return;
+    if (started_ && deadline > 0ms) {
+      part_by_ = now() + deadline / 2;
+      carrier_->wake_at(now());
+      changed_.wait_for(lock, deadline, [this] { return parted_; });
+    }
+  }
+  if (started_) carrier_->stop();
+  actors_->stop();
+}
+
+cluster_shell::time_point cluster_shell::now() const { return options_.now(); }
+
+cluster_shell::peer* cluster_shell::find(std::string_view name) noexcept {
+  for (const auto& p : peers_)
+    if (p->entry.name == name) return p.get();
+  return nullptr;
+}
+
+void cluster_shell::log(weight w, const std::string& text) const {
+  if (options_.log) options_.log(w, text);
+}
+
+/// Somebody could do this as often as it likes: a few lines a second, and then how many more.
+void cluster_shell::offended(std::string_view who, std::string_view what) {
+  std::uint32_t left_out = 0;
+  {
+    std::lock_guard lock{guard_};
+    const time_point at = now();
+    if (at - offences_since_ >= 1s) {
+      offences_since_ = at;
+      left_out = offences_ > offences_per_second ? offences_ - offences_per_second : 0;
+      offences_ = 0;
+    }
+    if (++offences_ > offences_per_second) return;
+  }
+  std::string text =
+      "node " + options_.node + ": from " + std::string{who} + ": " + std::string{what};
+  if (left_out) text += " (" + std::to_string(left_out) + " like this left out)";
+  log(weight::warning, text);
+}
+
+// ---- links ------------------------------------------------------------------------------------
+
+void cluster_shell::on_open(const wire::link_ptr& opened) {
+  const time_point at = now();
+  const wire::link_info& info = opened->info();
+  const wire::link_id id = ++last_link_;
+  auto& c = connections_[id];
+  c.reset(new connection{id, opened, wire::frame_reader{info.outgoing}});
+  opened->owner = c.get();
+  if (!info.outgoing) {
+    if (auto crowded = reception_->opened(id, info.certificate_name, at)) {
+      const auto old = connections_.find(crowded->link);
+      counts_.refused.fetch_add(1, std::memory_order_relaxed);
+      if (old != connections_.end()) old->second->link->close(crowded->why);
+    }
+    plan(at);
+    return;
+  }
+  peer* p = find(info.dialled);
+  if (!p) {
+    opened->close("nobody asked for it");
+    return;
+  }
+  c->of = p;
+  p->machine->link_opened(id, true, info.certificate_name, at);
+  carry_out(*p);
+  plan(at);
+}
+
+void cluster_shell::on_bytes(wire::link& from, std::span<const std::byte> bytes) {
+  auto* c = static_cast<connection*>(from.owner);
+  if (!c) return;
+  const time_point at = now();
+  const bool goes_on = c->reader.feed(
+      bytes, [&](frame_kind kind, std::span<const std::byte> x) { return on_frame(*c, kind, x); });
+  if (c->carries && c->of) {
+    peer& p = *c->of;
+    detail::liveness_actions todo;
+    mind_->heard(p.index, at, todo);
+    {
+      std::lock_guard lock{p.guard};
+      p.heard = at;
+    }
+    carry_out(todo);
+    acknowledge_if_due(p, at);
+  }
+  if (goes_on || !c->reader.failure()) return;
+  const std::string why = c->reader.failure();
+  offended(c->of ? "node " + c->of->entry.name : from.info().address, why);
+  counts_.refused.fetch_add(c->of ? 0 : 1, std::memory_order_relaxed);
+  if (c->carries && c->of) {
+    peer& p = *c->of;
+    p.machine->end(wire::session_end::violation, why, at);
+    carry_out(p);
+  } else {
+    from.close(why);
+  }
+}
+
+/// False: nothing more is taken from that link.
+bool cluster_shell::on_frame(connection& c, frame_kind kind, std::span<const std::byte> payload) {
+  if (kind == frame_kind::user || kind == frame_kind::bulk) {
+    actors_->message(*c.of->actors, payload);
+    return c.carries;
+  }
+  if (!c.of) return on_hello(c, payload);
+  peer& p = *c.of;
+  const time_point at = now();
+  switch (kind) {
+    case frame_kind::ack: {
+      const auto counts = wire::read_ack(payload);
+      bool room = false, lie = !counts;
+      {
+        std::lock_guard lock{p.guard};
+        if (counts && p.session) lie = !p.session->acknowledged(*counts);
+        room = p.room_again();
+      }
+      if (lie) {
+        p.machine->end(wire::session_end::violation, "it acknowledges what was never sent", at);
+        carry_out(p);
+      } else if (room) {
+        actors_->drained(*p.actors);
+      }
+      break;
+    }
+    case frame_kind::heartbeat: break;
+    case frame_kind::gossip: on_gossip(p, payload); break;
+    default:
+      p.machine->frame(c.id, kind, payload, at);
+      carry_out(p);
+      break;
+  }
+  return c.of != nullptr;
+}
+
+bool cluster_shell::on_hello(connection& c, std::span<const std::byte> payload) {
+  const time_point at = now();
+  const auto verdict = reception_->said_hello(c.id, payload);
+  if (verdict.peer.empty()) {
+    offended(c.link->info().address, verdict.why);
+    counts_.refused.fetch_add(1, std::memory_order_relaxed);
+    const std::span<const std::byte> answer{verdict.answer};
+    c.link->write({&answer, 1});
+    c.link->close(verdict.why);
+    return false;
+  }
+  peer* p = find(verdict.peer);
+  c.of = p;
+  p->machine->link_opened(c.id, false, verdict.certificate_name, at);
+  p->machine->frame(c.id, frame_kind::hello, payload, at);
+  carry_out(*p);
+  plan(at);
+  return c.of != nullptr;
+}
+
+void cluster_shell::on_writable(wire::link& to) {
+  auto* c = static_cast<connection*>(to.owner);
+  if (!c || !c->of || !c->carries) return;
+  peer& p = *c->of;
+  {
+    std::lock_guard lock{p.guard};
+    if (p.link.get() != &to) return;
+    p.blocked = false;
+    p.writable = true;
+  }
+  p.flush();
+}
+
+void cluster_shell::on_closed(wire::link& closed, bool refused, std::string_view why) {
+  auto* c = static_cast<connection*>(closed.owner);
+  if (!c) return;
+  const time_point at = now();
+  closed.owner = nullptr;
+  reception_->closed(c->id);
+  peer* p = c->of;
+  const wire::link_id id = c->id;
+  if (p) {
+    p->machine->link_closed(id, refused, why, at);
+    carry_out(*p);
+  }
+  connections_.erase(id);
+  plan(at);
+}
+
+void cluster_shell::on_dial_failed(std::string_view name, bool refused, std::string_view why) {
+  peer* p = find(name);
+  if (!p) return;
+  const time_point at = now();
+  p->machine->dial_failed(refused, why, at);
+  carry_out(*p);
+  if (!p->machine->in_session()) {
+    actors_->unreachable(*p->actors, "node " + p->entry.name + " at " + p->entry.address +
+                                         " cannot be reached: " + std::string{why});
+    if (refused) {
+      detail::liveness_actions todo;
+      mind_->refused(p->index, at, todo);
+      carry_out(todo);
+    }
+  }
+  plan(at);
+}
+
+void cluster_shell::on_refused(std::string_view address, std::string_view why) {
+  counts_.refused.fetch_add(1, std::memory_order_relaxed);
+  offended(address, why);
+}
+
+void cluster_shell::on_report(std::string_view what) { log(weight::warning, std::string{what}); }
+
+// ---- time -------------------------------------------------------------------------------------
+
+void cluster_shell::on_time() {
+  const time_point at = now();
+  std::optional<time_point> part_by;
+  {
+    std::lock_guard lock{guard_};
+    part_by = part_by_;
+  }
+  for (const auto& p : peers_) {
+    p->machine->start(at);
+    if (const auto next = p->machine->next(); next && *next <= at) p->machine->time(at);
+    carry_out(*p);
+    acknowledge_if_due(*p, at);
+  }
+  for (const auto& late : reception_->time(at)) {
+    counts_.refused.fetch_add(1, std::memory_order_relaxed);
+    const auto c = connections_.find(late.link);
+    if (c == connections_.end()) continue;
+    offended(c->second->link->info().address, late.why);
+    c->second->link->close(late.why);
+  }
+  if (mind_->next() <= at) {
+    detail::liveness_actions todo;
+    mind_->time(at, todo);
+    carry_out(todo);
+  }
+  if (at - actors_time_ >= actors_period) {
+    actors_time_ = at;
+    actors_->time();
+  }
+  if (part_by) part(at);
+  plan(at);
+}
+
+/// Parts from all peers: when what was sent has been confirmed, or at the deadline.
+void cluster_shell::part(time_point at) {
+  time_point by;
+  {
+    std::lock_guard lock{guard_};
+    by = *part_by_;
+  }
+  if (!parting_) {
+    for (const auto& p : peers_) {
+      std::lock_guard lock{p->guard};
+      if (p->link && p->session && p->session->buffered() > 0 && at < by) return;
+    }
+    parting_ = true;
+    for (const auto& p : peers_) {
+      p->machine->stop("node " + options_.node + " stops", at);
+      carry_out(*p);
+    }
+  }
+  const bool all =
+      std::all_of(peers_.begin(), peers_.end(), [](const auto& p) { return p->machine->over(); });
+  if (!all) return;
+  std::lock_guard lock{guard_};
+  parted_ = true;
+  changed_.notify_all();
+}
+
+void cluster_shell::plan(time_point at) {
+  if (peers_.empty()) return;
+  time_point next = std::min(mind_->next(), at + actors_period);
+  for (const auto& p : peers_)
+    if (const auto t = p->machine->next()) next = std::min(next, *t);
+  if (const auto t = reception_->next()) next = std::min(next, *t);
+  carrier_->wake_at(next);
+}
+
+void cluster_shell::acknowledge_if_due(peer& p, time_point at) {
+  if (!p.arrivals || !p.arrivals->ack_due(at)) return;
+  {
+    std::lock_guard lock{p.guard};
+    if (!p.session || !p.link) return;
+    const auto payload = wire::write_ack(p.arrivals->ack(at));
+    p.session->control(frame_kind::ack, payload);
+  }
+  p.flush();
+}
+
+// ---- what the association wants ---------------------------------------------------------------
+
+void cluster_shell::carry_out(peer& p) {
+  bool any = false;
+  for (auto todo = p.machine->take_actions(); !todo.empty(); todo = p.machine->take_actions()) {
+    any = true;
+    for (std::size_t i = 0; i < todo.size(); ++i) {
+      if (todo[i].what != association_action::kind::attach) {
+        carry_out(p, todo[i]);
+        continue;
+      }
+      // `ready` opens the link at the other end: no worker may write before it.
+      const bool more = i + 1 < todo.size() && todo[i + 1].by_session;
+      attach(p, todo[i], more ? &todo[i + 1] : nullptr);
+      if (more) ++i;
+    }
+  }
+  if (!any) return;
+  p.flush();
+  if (!p.tell_config || !p.machine->link()) return;
+  p.tell_config = false;
+  gossip g;
+  g.config = options_.canonical;
+  send_gossip(p, g);
+}
+
+void cluster_shell::carry_out(peer& p, association_action& a) {
+  using kind = association_action::kind;
+  const auto known = connections_.find(a.link);
+  connection* c = known == connections_.end() ? nullptr : known->second.get();
+  switch (a.what) {
+    case kind::dial: carrier_->dial(p.entry.name, p.entry.address); break;
+    case kind::send:
+      if (a.by_session) {
+        {
+          std::lock_guard lock{p.guard};
+          if (p.session) p.session->control(a.frame, a.payload());
+        }
+        p.flush();
+      } else if (c) {
+        const std::span<const std::byte> bytes{a.bytes};
+        if (c->link->write({&bytes, 1}) < bytes.size()) c->link->close("it takes no bytes");
+      }
+      break;
+    case kind::close:
+      if (!c) break;
+      c->of = nullptr;
+      c->carries = false;
+      c->link->close(a.text);
+      break;
+    case kind::session_began: {
+      counts_.begun.fetch_add(1, std::memory_order_relaxed);
+      wire::limits bounds = options_.limits;
+      if (a.peer.message_bytes)
+        bounds.message_bytes = std::min<std::size_t>(bounds.message_bytes, a.peer.message_bytes);
+      p.arrivals.emplace(options_.limits);
+      std::shared_ptr<way> out;
+      {
+        std::lock_guard lock{p.guard};
+        p.session = std::make_shared<wire::session>(bounds);
+        out = std::make_shared<way>(p.shared_from_this(), ++p.generation);
+        out->message_bytes = bounds.message_bytes;
+        p.wants_room = false;
+      }
+      actors_->began(*p.actors, std::move(out));
+      break;
+    }
+    case kind::attach: attach(p, a, nullptr); break;
+    case kind::detach:
+      if (c) c->carries = false;
+      {
+        std::lock_guard lock{p.guard};
+        p.link = nullptr;
+        p.blocked = false;
+        if (p.session) p.session->detach();
+      }
+      break;
+    case kind::session_ended: end_session(p, a); break;
+    case kind::digest_differs:
+      log(weight::warning,
+          "node " + p.entry.name + " runs with another configuration than node " + options_.node);
+      p.tell_config = options_.canonical.size() <= longest_config;
+      break;
+    case kind::note: log(weight::warning, a.text); break;
+  }
+}
+
+void cluster_shell::attach(peer& p, const association_action& a, const association_action* ready) {
+  const auto c = connections_.find(a.link);
+  const time_point at = now();
+  bool good = c != connections_.end();
+  if (good) {
+    std::lock_guard lock{p.guard};
+    good = p.session && p.session->attach(a.by_peer);
+    if (good) {
+      if (ready) p.session->control(ready->frame, ready->payload());
+      p.link = c->second->link;
+      p.blocked = false;
+      p.heard = at;
+    }
+  }
+  if (!good) {
+    p.machine->end(wire::session_end::violation, "it claims to have received what was never sent",
+                   at);
+    return;  // the loop carries out what that means
+  }
+  c->second->carries = true;
+  c->second->reader.open(*p.arrivals, a.told);
+  if (a.resumed) counts_.reconnects.fetch_add(1, std::memory_order_relaxed);
+  detail::liveness_actions todo;
+  mind_->connected(p.index, from_wire(a.peer.incarnation), at, todo);
+  carry_out(todo);
+}
+
+void cluster_shell::end_session(peer& p, const association_action& a) {
+  using wire::session_end;
+  counts_.ended.fetch_add(1, std::memory_order_relaxed);
+  std::shared_ptr<wire::session> last;
+  {
+    std::lock_guard lock{p.guard};
+    last = std::exchange(p.session, nullptr);
+    p.link = nullptr;
+    p.blocked = false;
+    ++p.generation;
+  }
+  log(weight::info, "the session with node " + p.entry.name + " has ended (" +
+                        std::string{name(a.reason)} + "): " + a.text);
+  std::uint64_t lost = 0;
+  if (last)
+    last->each_unacknowledged([&](wire::lane, std::span<const std::byte> message) {
+      ++lost;
+      actors_->unconfirmed(*p.actors, message);
+    });
+  actors_->ended(*p.actors, a.text, a.reason == session_end::peer_restarted);
+  detail::liveness_actions todo;
+  switch (a.reason) {
+    case session_end::refused: mind_->refused(p.index, now(), todo); [[fallthrough]];
+    case session_end::unreachable:
+    case session_end::violation: actors_->unreachable(*p.actors, a.text); break;
+    case session_end::peer_stopped:
+      mind_->left(p.index, now(), todo);
+      actors_->unreachable(*p.actors, a.text);
+      break;
+    default: break;
+  }
+  carry_out(todo);
+}
+
+// ---- what the mind wants ----------------------------------------------------------------------
+
+void cluster_shell::carry_out(detail::liveness_actions& todo) {
+  for (detail::liveness_action& each : todo) {
+    if (std::holds_alternative<detail::send_heartbeats>(each)) {
+      for (const auto& p : peers_) {
+        {
+          std::lock_guard lock{p->guard};
+          if (!p->session || !p->link) continue;
+          p->session->control(frame_kind::heartbeat, {});
+        }
+        p->flush();
+      }
+    } else if (auto* q = std::get_if<detail::send_question>(&each)) {
+      gossip g;
+      g.question = std::move(q->what);
+      send_gossip(*peers_[q->to], g);
+    } else if (auto* r = std::get_if<detail::send_answer>(&each)) {
+      gossip g;
+      g.answer = std::move(r->what);
+      send_gossip(*peers_[r->to], g);
+    } else if (auto* o = std::get_if<detail::tell_opinion>(&each)) {
+      peer& p = *peers_[o->peer];
+      const opinion_change& change = o->what;
+      {
+        std::lock_guard lock{p.guard};
+        p.seen = {};
+        p.seen.what = change.to;
+        p.seen.incarnation = change.incarnation;
+        p.seen.phi = change.phi;
+        p.seen.partly_reachable = change.partly_reachable;
+        p.reason = change.reason;
+      }
+      const bool bad = change.to == opinion::suspect || change.to == opinion::unreachable;
+      log(bad ? weight::warning : weight::info,
+          "node " + change.peer + " is " + std::string{name(change.to)} + ": " + change.reason);
+      tell({change.peer, to_string(change.incarnation), change.from, change.to, change.reason});
+    } else if (auto* d = std::get_if<detail::tell_doubt>(&each)) {
+      log(weight::warning, d->reason);
+    }
+  }
+}
+
+void cluster_shell::send_gossip(peer& p, const gossip& g) {
+  std::vector<std::byte> bytes;
+  detail::writer to{bytes};
+  detail::encode(to, g);
+  {
+    std::lock_guard lock{p.guard};
+    if (!p.session || !p.link || bytes.size() > wire::max_frame) return;
+    p.session->control(frame_kind::gossip, bytes);
+  }
+  p.flush();
+}
+
+void cluster_shell::on_gossip(peer& p, std::span<const std::byte> payload) {
+  gossip g;
+  detail::reader from{payload, 4 * payload.size() + 1'024};
+  if (!detail::decode(from, g)) {
+    offended("node " + p.entry.name, std::string{"gossip that cannot be read: "} + from.failure());
+    return;
+  }
+  detail::liveness_actions todo;
+  if (g.question) mind_->asked(p.index, *g.question, now(), todo);
+  if (g.answer) mind_->answered(p.index, *g.answer, now(), todo);
+  carry_out(todo);
+  if (g.config.empty()) return;
+  for (const std::string& line : difference(options_.canonical, g.config))
+    log(weight::warning, "configuration of node " + p.entry.name + ": " + line);
+}
+
+// ---- what others see --------------------------------------------------------------------------
+
+void cluster_shell::tell(const member_changed& change) {
+  std::vector<ref<member_changed>> all;
+  {
+    std::lock_guard lock{guard_};
+    std::erase_if(followers_, [](const auto& f) {
+      return detail_ref::get(f)->state() == detail::cell_state::ended;
+    });
+    all = followers_;
+  }
+  for (const auto& f : all)
+    detail_ref::get(f)->send(new detail::event_node<member_changed>(member_changed{change}));
+}
+
+void cluster_shell::follow(const ref<member_changed>& who) {
+  if (!who) return;
+  {
+    std::lock_guard lock{guard_};
+    if (followers_.size() >= most_followers) return;
+    followers_.push_back(who);
+  }
+  for (const member& m : members())
+    detail_ref::get(who)->send(new detail::event_node<member_changed>(
+        {m.name, m.incarnation, opinion::unknown, m.opinion, m.reason}));
+}
+
+std::vector<member> cluster_shell::members() const {
+  std::vector<member> all;
+  for (const auto& e : options_.nodes) {
+    member m;
+    m.name = e.name;
+    m.zone = e.zone;
+    m.roles = e.roles;
+    m.address = e.address;
+    m.http = e.http;
+    if (&e == own_) {
+      m.self = true;
+      m.opinion = opinion::up;
+      m.incarnation = to_string(incarnation_);
+      m.reason = "it is this node";
+      all.push_back(std::move(m));
+      continue;
+    }
+    const auto p =
+        std::find_if(peers_.begin(), peers_.end(), [&](const auto& q) { return &q->entry == &e; });
+    std::lock_guard lock{(*p)->guard};
+    const peer& x = **p;
+    m.opinion = x.seen.what;
+    if (x.seen.what != opinion::unknown) {
+      m.incarnation = to_string(x.seen.incarnation);
+      m.silent_for = std::chrono::duration_cast<std::chrono::milliseconds>(now() - x.heard);
+    }
+    m.phi = x.seen.phi;
+    m.reason = x.reason;
+    m.session = x.session != nullptr;
+    m.buffered_bytes = x.session ? x.session->buffered() : 0;
+    all.push_back(std::move(m));
+  }
+  return all;
+}
+
+traffic cluster_shell::traffic() const {
+  const wire::exchange_counts c = actors_->counts();
+  coppice::traffic t;
+  t.events_sent = c.events_sent;
+  t.events_received = c.events_received;
+  t.asks_sent = c.asks_sent;
+  t.asks_received = c.asks_received;
+  t.denied = c.denied;
+  t.malformed = c.malformed;
+  t.proxies = c.proxies;
+  t.pending_asks = c.pending_asks;
+  t.sessions_begun = counts_.begun.load(std::memory_order_relaxed);
+  t.sessions_ended = counts_.ended.load(std::memory_order_relaxed);
+  t.reconnects = counts_.reconnects.load(std::memory_order_relaxed);
+  t.refused = counts_.refused.load(std::memory_order_relaxed);
+  return t;
+}
+
+}  // namespace coppice
