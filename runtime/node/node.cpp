@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <coppice/runtime/node/api_view_private.hpp>
+#include <coppice/runtime/node/cluster_setup_private.hpp>
 #include <coppice/runtime/node/node_private.hpp>
 
 #include <cstdlib>
 #include <utility>
 
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/rotating_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -18,6 +21,8 @@ constexpr std::size_t log_file_bytes = std::size_t{10} * 1024 * 1024;
 constexpr std::size_t log_files = 3;
 /// Left for the threads after the tree has stopped.
 constexpr milliseconds thread_time{500};
+/// At most for what was sent to other nodes to be confirmed, and for saying goodbye.
+constexpr milliseconds farewell_time{2'000};
 
 spdlog::level::level_enum as_spdlog(log_level level) {
   switch (level) {
@@ -31,14 +36,57 @@ spdlog::level::level_enum as_spdlog(log_level level) {
   return spdlog::level::info;
 }
 
+/// One JSON object a line.
+class json_formatter final : public spdlog::formatter {
+ public:
+  void format(const spdlog::details::log_msg& m, spdlog::memory_buf_t& out) override {
+    time_.format(m, out);
+    quoted("level", spdlog::level::to_string_view(m.level), out);
+    quoted("node", m.logger_name, out);
+    quoted("text", m.payload, out);
+    append("}\n", out);
+  }
+  std::unique_ptr<formatter> clone() const override { return std::make_unique<json_formatter>(); }
+
+ private:
+  static void append(std::string_view text, spdlog::memory_buf_t& out) {
+    out.append(text.data(), text.data() + text.size());
+  }
+  static void quoted(std::string_view key, spdlog::string_view_t value, spdlog::memory_buf_t& out) {
+    append(",\"", out);
+    append(key, out);
+    append("\":\"", out);
+    for (const char c : std::string_view{value.data(), value.size()}) {
+      const auto code = static_cast<unsigned char>(c);
+      if (c == '"' || c == '\\') {
+        out.push_back('\\');
+        out.push_back(c);
+      } else if (code < 0x20 || code == 0x7f) {
+        constexpr char digits[] = "0123456789abcdef";
+        append("\\u00", out);
+        out.push_back(digits[code >> 4]);
+        out.push_back(digits[code & 15]);
+      } else {
+        out.push_back(c);
+      }
+    }
+    append("\"", out);
+  }
+
+  spdlog::pattern_formatter time_{"{\"time\":\"%Y-%m-%dT%H:%M:%S.%e%z\"",
+                                  spdlog::pattern_time_type::local, ""};
+};
+
 std::shared_ptr<spdlog::logger> make_logger(const node_options& options) {
   spdlog::sink_ptr sink;
   if (options.log.file.empty()) sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
   else
     sink = std::make_shared<spdlog::sinks::rotating_file_sink_mt>(options.log.file, log_file_bytes,
                                                                   log_files);
-  auto log = std::make_shared<spdlog::logger>(options.name, std::move(sink));
-  log->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %-7l node=%n %v");
+  auto log = std::make_shared<spdlog::logger>(options.node.empty() ? options.name : options.node,
+                                              std::move(sink));
+  if (options.log.json) log->set_formatter(std::make_unique<json_formatter>());
+  else log->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %-7l node=%n %v");
   log->set_level(as_spdlog(options.log.level));
   log->flush_on(spdlog::level::warn);
   // A full disk must not become a crash, nor a second storm of messages about itself.
@@ -76,6 +124,7 @@ node_log::node_log(const node_options& options)
               detail::rate_limit{options.log.records_per_second},
               detail::rate_limit{options.log.records_per_second},
               detail::rate_limit{options.log.records_per_second},
+              detail::rate_limit{options.log.records_per_second},
               detail::rate_limit{options.log.records_per_second}} {}
 
 std::optional<std::uint64_t> node_log::admit(topic about, std::uint64_t already_left_out) noexcept {
@@ -97,6 +146,8 @@ void node_log::on_report(const supervisor_report& r) noexcept {
     case report_context::child_terminated: {
       if (r.reason.clean()) return;
       crashes_.fetch_add(1, std::memory_order_relaxed);
+      if (r.spec && r.spec->restart != restart::temporary)
+        restarts_.fetch_add(1, std::memory_order_relaxed);
       if (const auto n = admit(topic::crash))
         log_->error("{} child terminated: {}{}", offender(r), r.reason.text(), left_out_text(*n));
       return;
@@ -152,9 +203,31 @@ void node_log::on_dead_letter(const dead_letter& d) noexcept {
 
 void node_log::on_stall(const stall& s) noexcept {
   stalls_.fetch_add(1, std::memory_order_relaxed);
+  {
+    std::lock_guard lock{guard_};
+    stalled_at_ = std::chrono::steady_clock::now();
+    stalled_ = s.path;
+  }
   if (const auto n = admit(topic::stall))
     log_->warn("path={} event={} stalls: its handler has been running for {} ms{}", s.path, s.event,
                s.running.count(), left_out_text(*n));
+}
+
+void node_log::remark(cluster_options::weight how, const std::string& text) noexcept {
+  using weight = cluster_options::weight;
+  const auto level = how == weight::warning ? spdlog::level::warn
+                     : how == weight::info  ? spdlog::level::info
+                                            : spdlog::level::debug;
+  if (!log_->should_log(level)) return;
+  if (const auto n = admit(topic::remark)) log_->log(level, "{}{}", text, left_out_text(*n));
+}
+
+std::optional<std::pair<milliseconds, std::string>> node_log::last_stall() {
+  std::lock_guard lock{guard_};
+  if (stalled_.empty()) return std::nullopt;
+  return std::pair{
+      std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - stalled_at_),
+      stalled_};
 }
 
 void node_log::info(const std::string& text) { log_->info(text); }
@@ -164,8 +237,9 @@ void node_log::critical(const std::string& text) {
 }
 
 void node_log::close() noexcept {
-  constexpr const char* kinds[] = {"start",   "crash",       "start error", "shutdown error",
-                                   "give-up", "dead letter", "stall",       "crash report"};
+  constexpr const char* kinds[] = {"start",          "crash",        "start error",
+                                   "shutdown error", "give-up",      "dead letter",
+                                   "stall",          "crash report", "remark"};
   static_assert(std::size(kinds) == topics);
   std::lock_guard lock{guard_};
   for (std::size_t i = 0; i < topics; ++i)
@@ -182,6 +256,7 @@ node_metrics node_log::metrics() const noexcept {
   m.exhausted = exhausted_.load(std::memory_order_relaxed);
   m.stalls = stalls_.load(std::memory_order_relaxed);
   m.log_left_out = left_out_.load(std::memory_order_relaxed);
+  m.restarts = restarts_.load(std::memory_order_relaxed);
   return m;
 }
 
@@ -195,6 +270,51 @@ node::implementation::implementation(node_options given, children::builder to_bu
   actors.stall_limit = options.stall_limit;
   actors.watch = &log;
   home.emplace(actors);
+  cluster_options part;
+  std::unique_ptr<wire::carrier> carrier;
+  if (options.config) {
+    part = cluster_part(*options.config, options.node);
+    carrier = std::make_unique<wire::socket_carrier>(socket_part(*options.config, options.node));
+  } else {
+    part.node = options.node.empty() ? options.name : options.node;
+  }
+  part.log = [this](cluster_options::weight how, const std::string& text) {
+    log.remark(how, text);
+  };
+  nodes = cluster_shell_access::make(*home, std::move(part), std::move(carrier));
+}
+
+node::implementation::~implementation() = default;
+
+/// Lets others in: over HTTP, and as a peer.
+result<void> node::implementation::serve() {
+  if (!options.config) return {};
+  auto http = http_part(*options.config, options.node);
+  if (!http) return http.error();
+  if (*http) {
+    view = std::make_unique<api_view>(*this);
+    api = std::make_unique<http::api>(*view, [this](const http::audit_record& a) {
+      log.remark(cluster_options::weight::warning,
+                 "audit: " + a.action + " " + a.target + " asked for by " + a.peer + ": " +
+                     (a.allowed ? "" : "not allowed: ") + a.outcome);
+    });
+    server = std::make_unique<http::server>(std::move(**http),
+                                            [this](const auto& asked) { return (*api)(asked); });
+    if (auto listening = server->start(); !listening) return listening;
+    log.info("HTTP at " + server->address());
+  }
+  cluster_shell& shell = cluster_shell_access::of(*nodes);
+  if (auto listening = shell.start(); !listening) return listening;
+  log.info("node " + options.node + " of cluster " + options.config->cluster.name +
+           ", incarnation " + to_string(shell.incarnation()) + ", listens at " +
+           shell.listens_at());
+  return {};
+}
+
+node_metrics node::implementation::metrics() const {
+  node_metrics m = log.metrics();
+  m.dead_letters = home->dead_letters();
+  return m;
 }
 
 node::node(node_options options, children::builder build)
@@ -209,7 +329,10 @@ node::~node() {
 result<void> node::start() {
   if (impl_->tree) return error{errc::invalid, "a node is started once"};
   try {
+    if (auto served = impl_->serve(); !served) return served;
     impl_->tree.emplace(*impl_->home, impl_->options.name, impl_->build, &impl_->log);
+    cluster_shell_access::of(*impl_->nodes).directory().plant(impl_->tree->root());
+    impl_->planted.store(true, std::memory_order_release);
   } catch (const bad_result& e) {
     return e.error();
   }
@@ -223,7 +346,11 @@ result<void> node::stop(milliseconds deadline) {
     return std::max(milliseconds{1}, std::chrono::duration_cast<milliseconds>(
                                          until - std::chrono::steady_clock::now()));
   };
+  impl_->stopping = true;
   if (impl_->tree) impl_->tree->stop(std::max(milliseconds{1}, deadline - thread_time));
+  cluster_shell_access::of(*impl_->nodes).stop(std::min(left() / 2, farewell_time));
+  if (impl_->server) impl_->server->stop();
+  impl_->api.reset();
   const std::vector<std::string> stuck = impl_->home->stop(left());
   impl_->log.close();
   if (stuck.empty()) return {};
@@ -254,11 +381,8 @@ result<supervisor_ref> node::find(std::string_view path, milliseconds deadline) 
 
 tree_feed node::follow(std::size_t capacity) { return impl_->tree.value().follow(capacity); }
 
-node_metrics node::metrics() const {
-  node_metrics m = impl_->log.metrics();
-  m.dead_letters = impl_->home->dead_letters();
-  return m;
-}
+node_metrics node::metrics() const { return impl_->metrics(); }
+coppice::cluster& node::cluster() noexcept { return *impl_->nodes; }
 
 coppice::outside node::outside() noexcept { return coppice::outside{*impl_->home}; }
 coppice::system& node::system() noexcept { return *impl_->home; }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <coppice/actors/outside.hpp>
+#include <coppice/runtime/cluster/cluster.hpp>
+#include <coppice/runtime/config/config.hpp>
 #include <coppice/supervision/supervised_tree.hpp>
 
 #include <chrono>
@@ -11,7 +13,8 @@
 #include <string_view>
 #include <vector>
 
-/// A node: one process's actors under one supervision tree, with logging and an orderly end.
+/// A node: one process's actors under one supervision tree, with logging and an orderly end; alone,
+/// or one of a cluster's.
 ///
 /// A program with a `main` of its own:
 ///
@@ -37,11 +40,17 @@ struct log_options {
   /// Most records a second of one kind (crashes, start errors, dead letters, ...). What is left
   /// out is counted and told with the next one, so that a crash storm is no log storm.
   std::uint32_t records_per_second = 20;
+  /// Each record as one JSON object, for machines.
+  bool json = false;
 };
 
 struct node_options {
   /// The id of the supervisor at the top, hence the first part of every path.
   std::string name = "node";
+  /// The cluster, and which of its nodes this is; see `read_config`. Without one the node is
+  /// alone, under the name above.
+  std::shared_ptr<const cluster_config> config{};
+  std::string node{};
   unsigned workers = 0;  ///< see `system_options`
   unsigned spare_workers = 8;
   std::chrono::milliseconds stall_limit{100};
@@ -57,12 +66,13 @@ struct node_options {
 
 /// Counted since the node's start.
 struct node_metrics {
-  std::uint64_t crashes = 0;       ///< children that ended by themselves and not cleanly
+  std::uint64_t crashes = 0;  ///< children that ended by themselves and not cleanly
   std::uint64_t start_errors = 0;
   std::uint64_t shutdown_errors = 0;
-  std::uint64_t exhausted = 0;     ///< supervisors that gave up
-  std::uint64_t stalls = 0;        ///< slices beyond the stall limit
+  std::uint64_t exhausted = 0;  ///< supervisors that gave up
+  std::uint64_t stalls = 0;  ///< slices beyond the stall limit
   std::uint64_t log_left_out = 0;  ///< records
+  std::uint64_t restarts = 0;  ///< of children, after failures
   dead_letter_counts dead_letters{};
 };
 
@@ -91,6 +101,15 @@ class node {
   /// A supervisor by its path, e.g. `/shop/delivery`, to be asked by `outside()` or by actors.
   result<supervisor_ref> find(std::string_view path,
                               std::chrono::milliseconds deadline = std::chrono::seconds{1});
+  /// An actor of this or another node, `node:/path`, that is there and accepts these events; see
+  /// `cluster::find`.
+  template <class E, class... Es>
+  result<ref<E, Es...>> find(std::string_view place,
+                             std::chrono::milliseconds deadline = std::chrono::seconds{5}) {
+    return cluster().template find<E, Es...>(place, deadline);
+  }
+  /// The nodes that this one knows.
+  coppice::cluster& cluster() noexcept;
   /// What changes in the tree from now on. Once the node has started.
   tree_feed follow(std::size_t capacity = 10'000);
   node_metrics metrics() const;
@@ -100,6 +119,7 @@ class node {
 
  private:
   friend class program;
+  friend class api_view;
   struct implementation;
   std::unique_ptr<implementation> impl_;
 };
@@ -125,9 +145,11 @@ class stopper {
 ///     shop.option("--input", input, "file of orders, - for standard input");
 ///     return shop.run(argc, argv, [&, end = shop.end()](coppice::children& c) { ... });
 ///
+/// With `--config FILE --node NAME` the node is one of a cluster's, see runtime/config/config.hpp.
+///
 /// Exit codes: 0 stopped as asked (by `end`, SIGINT, SIGTERM), 1 the tree could not start or gave
-/// up, 2 wrong command line, 70 an actor did not return from its handler. A second signal while
-/// stopping kills: 130.
+/// up, 2 wrong command line or config, 70 an actor did not return from its handler. A second signal
+/// while stopping kills: 130.
 class program {
  public:
   program(std::string name, std::string description);
@@ -145,6 +167,8 @@ class program {
   void flag(std::string flag, bool& value, std::string help);
   /// The node's options, as defaults for what the command line can set.
   node_options& node() noexcept;
+  /// The cluster that the node is one of. Only while `run` runs: in the builder, in actors.
+  coppice::cluster& cluster() const;
   /// Ends the program.
   stopper end() const noexcept;
   /// Is called with the node when its tree is up, on the thread that called `run`.

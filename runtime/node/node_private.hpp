@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <coppice/runtime/cluster/cluster_private.hpp>
+#include <coppice/runtime/http/api.hpp>
 #include <coppice/runtime/node/node.hpp>
 #include <coppice/runtime/node/rate_limit.hpp>
 
@@ -33,11 +35,15 @@ class node_log final : public observer, public supervision_observer {
   void on_stall(const stall& s) noexcept override;
   void on_crash(const crash_report& c) noexcept override;
 
+  /// Of the cluster and the API, at a bounded rate.
+  void remark(cluster_options::weight how, const std::string& text) noexcept;
   void info(const std::string& text);
   void critical(const std::string& text);
   /// The last record: tells what was left out and could not be told with a later one.
   void close() noexcept;
   node_metrics metrics() const noexcept;
+  /// How long ago the last stall was told, and where.
+  std::optional<std::pair<std::chrono::milliseconds, std::string>> last_stall();
 
   std::function<void()> when_ended;
 
@@ -50,9 +56,10 @@ class node_log final : public observer, public supervision_observer {
     exhausted,
     dead_letter,
     stall,
-    crash_report
+    crash_report,
+    remark
   };
-  static constexpr std::size_t topics = 8;
+  static constexpr std::size_t topics = 9;
 
   std::optional<std::uint64_t> admit(topic about, std::uint64_t already_left_out = 0) noexcept;
 
@@ -61,17 +68,35 @@ class node_log final : public observer, public supervision_observer {
   std::mutex guard_;
   std::array<detail::rate_limit, topics> limits_;
   std::atomic<std::uint64_t> crashes_{0}, start_errors_{0}, shutdown_errors_{0}, exhausted_{0},
-      stalls_{0}, left_out_{0};
+      stalls_{0}, left_out_{0}, restarts_{0};
+  std::chrono::steady_clock::time_point stalled_at_{};
+  std::string stalled_{};
 };
 
 struct node::implementation {
   implementation(node_options given, children::builder to_build);
+  ~implementation();
+
+  result<void> serve();
+  node_metrics metrics() const;
 
   node_options options;
   children::builder build;
   node_log log;
   std::optional<coppice::system> home;
+  std::unique_ptr<coppice::cluster> nodes;
   std::optional<supervised_tree> tree;
+  const std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
+  std::function<void()> when_asked_to_stop{};
+  std::unique_ptr<http::node_view> view{};
+  std::unique_ptr<http::api> api{};
+  std::unique_ptr<http::server> server{};
+  std::atomic<bool> stopping{false};
+  std::atomic<bool> planted{false};  ///< there is a tree
+
+  supervised_tree* tree_now() noexcept {
+    return planted.load(std::memory_order_acquire) ? &*tree : nullptr;
+  }
   bool stopped = false;
 };
 

@@ -90,7 +90,8 @@ struct program::implementation {
   implementation(std::string named, std::string described)
       : name(std::move(named)), app(std::move(described), name) {
     options.name = name;
-    app.add_option("--node", options.name, "name of this node: the first part of every path");
+    app.add_option("--config", config, "file that describes the cluster; needs --node");
+    app.add_option("--node", options.node, "which node this is: its name in logs and the cluster");
     number("--workers", workers, "worker threads; 0 is one per hardware thread");
     number("--stop-deadline-ms", stop_deadline_ms, "milliseconds that the tree has to stop");
     app.add_option("--log-level", level, "trace, debug, info, warning, error or off")
@@ -139,6 +140,7 @@ struct program::implementation {
                    name.c_str(), static_cast<unsigned long long>(workers));
       return exit_usage;
     }
+    if (const auto code = read_cluster()) return code;
     options.workers = static_cast<unsigned>(workers);
     constexpr std::uint64_t day_ms = 86'400'000;
     options.stop_deadline =
@@ -146,6 +148,30 @@ struct program::implementation {
     constexpr const char* levels[] = {"trace", "debug", "info", "warning", "error", "off"};
     for (std::size_t i = 0; i < std::size(levels); ++i)
       if (level == levels[i]) options.log.level = static_cast<log_level>(i);
+    return std::nullopt;
+  }
+
+  /// What the file says of logs holds unless the command line says otherwise.
+  std::optional<int> read_cluster() {
+    if (config.empty()) return std::nullopt;
+    const auto wrong = [this](const std::string& text) {
+      std::fprintf(stderr, "%s: %s\n", name.c_str(), text.c_str());
+      return exit_usage;
+    };
+    if (options.node.empty())
+      return wrong("--config needs --node: which of the nodes in " + config + " this is");
+    auto read = read_config(config);
+    if (!read) return wrong("wrong config:\n" + read.error().why()->what);
+    if (const auto me = node_named(*read, options.node); !me) return wrong(me.error().why()->what);
+    const log_config& log = read->log;
+    if (app.count("--log-level") == 0) {
+      constexpr const char* levels[] = {"trace", "debug", "info", "warning", "error", "off"};
+      level = levels[static_cast<std::size_t>(log.level)];
+    }
+    if (options.log.file.empty()) options.log.file = for_node(log.file, options.node);
+    options.log.json = log.format == log_format::json;
+    options.log.records_per_second = log.records_per_second;
+    options.config = std::make_shared<const cluster_config>(std::move(*read));
     return std::nullopt;
   }
 
@@ -164,6 +190,8 @@ struct program::implementation {
   std::uint64_t workers = 0;
   std::uint64_t stop_deadline_ms = 30'000;
   std::string level = "info";
+  std::string config;
+  coppice::node* running = nullptr;
   bool print_tree = false;
   bool print_json = false;
   stopper end;
@@ -189,6 +217,10 @@ void program::flag(std::string flag, bool& value, std::string help) {
   impl_->app.add_flag(std::move(flag), value, std::move(help));
 }
 node_options& program::node() noexcept { return impl_->options; }
+coppice::cluster& program::cluster() const {
+  detail::require(impl_->running, "a program has a cluster while it runs");
+  return impl_->running->cluster();
+}
 stopper program::end() const noexcept { return impl_->end; }
 void program::when_up(std::function<void(coppice::node&)> f) { impl_->when_up = std::move(f); }
 void program::before_stop(std::function<int(coppice::node&)> f) {
@@ -210,7 +242,9 @@ int program::run(int argc, char** argv, children::builder build) {
   int code = 0;
   try {
     coppice::node home{me.options, std::move(build)};
+    me.running = &home;
     home.impl_->log.when_ended = [end = me.end.state_] { end->ring(); };
+    home.impl_->when_asked_to_stop = [end = me.end] { end.stop(0); };
     if (const auto up = home.start(); !up) {
       std::fprintf(stderr, "%s: could not start: %s\n", me.name.c_str(),
                    to_string(up.error().why()).c_str());
@@ -258,6 +292,7 @@ int program::run(int argc, char** argv, children::builder build) {
     std::fprintf(stderr, "%s: %s\n", me.name.c_str(), e.what());
     code = exit_failed;
   }
+  me.running = nullptr;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return code;
 }
