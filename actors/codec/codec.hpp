@@ -177,7 +177,7 @@ struct wire<T, wire_kind::sequence> : wire_value {
         if (!r.boolean(each)) return false;
         x.emplace_back(each);
       }
-    } else if constexpr (!nodes && std::is_arithmetic_v<element>) {
+    } else if constexpr (std::is_arithmetic_v<element> && requires { x.resize(n); }) {
       x.resize(n);
       for (element& each : x)
         if (!wire<element>::get(r, each)) return false;
@@ -318,13 +318,12 @@ struct wire<T, wire_kind::optional> {
   }
 };
 
-/// An array of two: which alternative, counted from 0, and its value.
+/// An array of two: which alternative, counted from 0, and its value. One that a throw has left
+/// empty tells of an alternative that is none, and is refused where it arrives.
 template <class... Ts>
 struct wire<std::variant<Ts...>, wire_kind::variant> : wire_value {
   using variant = std::variant<Ts...>;
   static std::byte* put(writer& w, std::byte* at, const variant& x) {
-    // Left empty by a throw, it has nothing to say, and is refused where it arrives.
-    if (x.valueless_by_exception()) return w.nil(at);
     at = w.unsigned_integer(w.array(at, 2), x.index());
     return put_from(w, at, x, std::index_sequence_for<Ts...>{});
   }
@@ -347,14 +346,12 @@ struct wire<std::variant<Ts...>, wire_kind::variant> : wire_value {
   template <std::size_t... I>
   static std::byte* put_from(writer& w, std::byte* at, const variant& x,
                              std::index_sequence<I...>) {
-    ((x.index() == I && (at = wire<Ts>::put(w, at, *std::get_if<I>(&x)), true)) || ...);
-    return at;
+    const bool one = ((x.index() == I && (at = wire<Ts>::put(w, at, *std::get_if<I>(&x)))) || ...);
+    return one ? at : w.nil(at);
   }
   template <std::size_t... I>
   static bool get_into(reader& r, variant& x, std::size_t index, std::index_sequence<I...>) {
-    bool taken = false;
-    ((index == I && (taken = wire<Ts>::get(r, x.template emplace<I>()), true)) || ...);
-    return taken;
+    return ((index == I && wire<Ts>::get(r, x.template emplace<I>())) || ...);
   }
 };
 

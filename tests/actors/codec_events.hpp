@@ -166,7 +166,7 @@ class dice {
   }
   template <class... Ts>
   void draw(std::tuple<Ts...>& x) {
-    std::apply([this](auto&... each) { (draw(each), ...); }, x);
+    std::apply([this](auto&... each) { (this->draw(each), ...); }, x);
   }
   template <class... Ts>
   void draw(std::variant<Ts...>& x) {
@@ -198,7 +198,7 @@ class dice {
  private:
   template <class V, std::size_t... I>
   void draw_alternative(V& x, std::size_t index, std::index_sequence<I...>) {
-    ((index == I && (draw(x.template emplace<I>()), true)) || ...);
+    ((index == I ? draw(x.template emplace<I>()) : void()), ...);
   }
   tree branch(int depth) {
     tree x;

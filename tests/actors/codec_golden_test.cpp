@@ -133,3 +133,12 @@ TEST_CASE("an event is still written as it was released") {
     else write(name, all[name], parcels.at(name));
   }
 }
+
+TEST_CASE("the page about the format shows the bytes of a golden line") {
+  std::ifstream page{COPPICE_SOURCE_DIR "/docs/internals/codec.md"};
+  std::string shown, text;
+  while (std::getline(page, text) && text != "<!-- bytes of parcel/3 -->") continue;
+  std::getline(page, text);
+  while (std::getline(page, text) && text != "```") shown += text.substr(0, text.find("  "));
+  CHECK(hex(unhex(shown)) == hex(golden()["parcel/3"].content));
+}

@@ -535,3 +535,17 @@ TEST_CASE("without a session a ref travels as nobody, and none can arrive") {
   CHECK_FALSE(back.from);
   CHECK(refusal<letter>("94a16101c090") == "a ref came to where none can be found");
 }
+
+TEST_CASE("a variant that a throw has left empty is refused where it arrives, and is one value") {
+  std::variant<int, std::string> x = 1;
+  struct bad {
+    operator std::string() { throw 1; }
+  };
+  CHECK_THROWS(x.emplace<1>(bad{}));
+  REQUIRE(x.valueless_by_exception());
+  const bytes all = encoded(x);
+  reader passing{all, 0};
+  CHECK(passing.skip());
+  CHECK(passing.at_end());
+  CHECK(decoded(all, x) == "a variant holds an alternative that is unknown");
+}
