@@ -94,6 +94,8 @@ void dispatcher::on(const see_after_lost&) {
 void dispatcher::has_ended(std::uint64_t number) {
   open_lines_->strike_out(number);
   under_way_.erase(number);
+  settled_.push_back(number);
+  if (settled_.size() * 4 >= in_flight_ || under_way_.empty()) tell_settled();
   ++free_;
   ask_for_more();
   finish_if_all_ended();
@@ -103,6 +105,12 @@ void dispatcher::has_ended(std::uint64_t number) {
 void dispatcher::ask_for_more() {
   if (!open_for_more_ || free_ * 4 < in_flight_) return;
   send(reader_, more{std::exchange(free_, 0), self()});
+}
+
+/// Of a stage's node that cannot be reached the stage keeps a few lines for longer than need be.
+void dispatcher::tell_settled() {
+  send(at_.inventory, settled{settled_});
+  send(at_.payment, settled{std::exchange(settled_, {})});
 }
 
 void dispatcher::finish_if_all_ended() {

@@ -4,6 +4,7 @@
 #include "events.hpp"
 #include "ledger.hpp"
 #include "open_lines.hpp"
+#include "stages.hpp"
 
 #include <coppice/actors/actor.hpp>
 #include <coppice/supervision/calls.hpp>
@@ -33,10 +34,11 @@ class dispatcher : public coppice::actor<open_shop, close_shop, line, input_ende
   /// Called when the input has ended and all its lines have, or with why it cannot be read.
   using done = std::function<void(const std::optional<std::string>& failure)>;
 
-  dispatcher(coppice::ref<more, no_more> reader, coppice::dynamic_ref<lead> drivers,
+  dispatcher(stages at, coppice::ref<more, no_more> reader, coppice::dynamic_ref<lead> drivers,
              std::shared_ptr<open_lines> open, std::shared_ptr<ledger> books, std::size_t in_flight,
              done when_done)
-      : reader_(std::move(reader)),
+      : at_(std::move(at)),
+        reader_(std::move(reader)),
         drivers_(std::move(drivers)),
         open_lines_(std::move(open)),
         ledger_(std::move(books)),
@@ -56,8 +58,10 @@ class dispatcher : public coppice::actor<open_shop, close_shop, line, input_ende
   void has_lost_driver(std::uint64_t number);
   void has_ended(std::uint64_t number);
   void ask_for_more();
+  void tell_settled();
   void finish_if_all_ended();
 
+  stages at_;
   coppice::ref<more, no_more> reader_;
   coppice::dynamic_ref<lead> drivers_;
   std::shared_ptr<open_lines> open_lines_;
@@ -69,6 +73,7 @@ class dispatcher : public coppice::actor<open_shop, close_shop, line, input_ende
   std::size_t free_ = 0;  ///< places for lines that the reader has not been asked for
   std::unordered_map<std::uint64_t, std::uint64_t> line_of_;  ///< by number of a driver's address
   std::vector<std::uint64_t> lost_;  ///< lines to see after
+  std::vector<std::uint64_t> settled_;  ///< lines whose ends the stages have not been told
   std::vector<coppice::reply_slot<all_ended>> closing_;
   std::optional<std::string> failure_;
   bool open_for_more_ = false;

@@ -11,8 +11,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
-/// All that the actors of the shop say to each other.
+/// All that the actors of the shop say to each other. What may go to another node has a name.
 namespace shop {
 
 // ---- reader, dispatcher and drivers ------------------------------------------------------------
@@ -68,16 +70,29 @@ struct look_at {
 struct verdict {
   std::string refused_because;
 };
+/// The line is what each of these is known by: asked a second time, a stage has its effect no
+/// second time.
 struct reserve {
-  order_ptr what;
+  static constexpr std::string_view name = "shop.reserve";
+  std::uint64_t line;
+  std::string sku;
+  std::int64_t quantity;
+  std::string plant;
   using reply = verdict;
 };
 struct charge {
-  order_ptr what;
+  static constexpr std::string_view name = "shop.charge";
+  std::uint64_t line;
+  std::string card;
+  std::string plant;
   using reply = verdict;
 };
 struct ship {
-  order_ptr what;
+  static constexpr std::string_view name = "shop.ship";
+  std::uint64_t line;
+  std::string order;
+  std::string customer;
+  std::string plant;
   using reply = verdict;
 };
 
@@ -85,8 +100,25 @@ struct shipped_or_not {
   bool shipped;
 };
 struct was_shipped {
+  static constexpr std::string_view name = "shop.was_shipped";
   std::uint64_t line;
   using reply = shipped_or_not;
+};
+
+/// From the dispatcher to inventory and payment: these lines have ended, and nobody will ask about
+/// them again.
+struct settled {
+  static constexpr std::string_view name = "shop.settled";
+  std::vector<std::uint64_t> lines;
+};
+
+/// From shipping on another node to the clerk on the ledger's: write it down.
+struct written {};
+struct write_shipped {
+  static constexpr std::string_view name = "shop.write_shipped";
+  std::uint64_t line;
+  std::string order;
+  using reply = written;
 };
 
 /// How a line has ended, for the books.

@@ -18,12 +18,11 @@ constexpr std::int64_t most_pieces = 100;
 }  // namespace
 
 verdict inventory::on(const reserve& r) {
-  const order& o = *r.what;
-  if (std::ranges::find(catalogue, o.sku) == std::end(catalogue)) return {"unknown_sku"};
-  if (o.quantity < 1 || o.quantity > most_pieces) return {"bad_quantity"};
-  crash_if_planted(o.plant, "inventory:before");
-  reserved_ += static_cast<std::uint64_t>(o.quantity);
-  crash_if_planted(o.plant, "inventory:after");
+  if (std::ranges::find(catalogue, r.sku) == std::end(catalogue)) return {"unknown_sku"};
+  if (r.quantity < 1 || r.quantity > most_pieces) return {"bad_quantity"};
+  crash_if_planted(r.plant, "inventory:before");
+  reserved_->begin(r.line);
+  crash_if_planted(r.plant, "inventory:after");
   return {};
 }
 

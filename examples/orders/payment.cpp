@@ -23,11 +23,10 @@ bool is_good(std::string_view card) {
 }  // namespace
 
 verdict payment::on(const charge& c) {
-  const order& o = *c.what;
-  if (!is_good(o.card)) return {"declined"};
-  crash_if_planted(o.plant, "payment:before");
-  ++charged_;
-  crash_if_planted(o.plant, "payment:after");
+  if (!is_good(c.card)) return {"declined"};
+  crash_if_planted(c.plant, "payment:before");
+  charged_->begin(c.line);
+  crash_if_planted(c.plant, "payment:after");
   return {};
 }
 

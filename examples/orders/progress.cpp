@@ -30,7 +30,8 @@ coppice::task<> progress::started() {
 }
 
 void progress::on(const coppice::ended& e) {
-  if (!e.gone) ++restarts_;
+  const bool node_lost = e.reason.what() == coppice::exit_reason::kind::unreachable;
+  if (!e.gone && !node_lost) ++restarts_;
 }
 
 coppice::task<> progress::on(const tick&) {

@@ -5,12 +5,12 @@
 
 namespace shop {
 
-/// Where the five workers are. A worker that is restarted keeps its address, so that these are
-/// filled in once, when the supervisor of the stages starts.
+/// Where the five workers are: on this node or another. A worker that is restarted keeps its
+/// address, so that these are filled in once, when the supervisor of the stages starts.
 struct stages {
   coppice::ref<look_at> intake;
-  coppice::ref<reserve> inventory;
-  coppice::ref<charge> payment;
+  coppice::ref<reserve, settled> inventory;
+  coppice::ref<charge, settled> payment;
   coppice::ref<ship, was_shipped> shipping;
   coppice::ref<enter, count_up> audit;
 };

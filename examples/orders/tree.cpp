@@ -2,6 +2,7 @@
 #include "tree.hpp"
 
 #include "audit.hpp"
+#include "clerk.hpp"
 #include "driver.hpp"
 #include "intake.hpp"
 #include "inventory.hpp"
@@ -12,12 +13,35 @@
 
 #include <chrono>
 #include <memory>
+#include <stdexcept>
+#include <vector>
 
 namespace shop {
 
 using namespace std::chrono_literals;
 
-void tree::build(coppice::children& top) {
+/// Without a cluster there is no elsewhere.
+bool tree::here(std::string_view role) const { return !nodes_ || nodes_->has_role(role); }
+
+/// A worker on the node that has the role. It need not be there yet.
+template <class... Es>
+coppice::ref<Es...> tree::elsewhere(std::string_view role, std::string_view worker) const {
+  const std::vector<std::string> all = nodes_->nodes_with(role);
+  if (all.empty())
+    throw std::runtime_error("no node of the cluster has the role '" + std::string{role} + "'");
+  return nodes_->at<Es...>(all.front() + ":/orders/stages/" + std::string{worker}).value();
+}
+
+void tree::build(coppice::children& top, coppice::cluster* nodes) {
+  nodes_ = nodes;
+  if (!here("intake")) {
+    if (!here("stock") && !here("shipping"))
+      throw std::runtime_error("node " + nodes_->self() +
+                               " has none of the roles intake, stock and shipping");
+    top.supervise("stages", [this](coppice::children& c) { build_stages(c, nullptr); });
+    top.add<witness>("witness", nodes_, dead, vain);
+    return;
+  }
   const auto lines = std::make_shared<line_source>(input);
   const auto books = std::make_shared<ledger>(ledger_file, give_up);
   const auto open = std::make_shared<open_lines>();
@@ -30,6 +54,7 @@ void tree::build(coppice::children& top) {
     build_counter(c, books, lines, open);
   });
   top.add<progress>("progress", std::cref(at));  // filled in when it starts, not yet
+  if (nodes_) top.add<witness>("witness", nodes_, dead, vain);
 }
 
 void tree::build_stages(coppice::children& stages, const std::shared_ptr<ledger>& books) {
@@ -39,12 +64,25 @@ void tree::build_stages(coppice::children& stages, const std::shared_ptr<ledger>
   // Four times that for 5 seconds is no plant any more but a worker that cannot work.
   stages.intensity(100'000, 5s);
   shop::stages built;
-  built.audit = stages.add<audit>("audit", books);
-  built.shipping = stages.add<shipping>("shipping", books);
-  built.payment = stages.add<payment>("payment");
-  built.inventory = stages.add<inventory>("inventory");
-  built.intake = stages.add<intake>("intake");
-  if (!at.audit) at = built;
+  if (books) built.audit = stages.add<audit>("audit", books);
+  if (!here("shipping")) {
+    if (books) stages.add<clerk>("clerk", books);
+    built.shipping = elsewhere<ship, was_shipped>("shipping", "shipping");
+  } else if (books) {
+    built.shipping = stages.add<shipping>("shipping", books);
+  } else {
+    const auto writing = elsewhere<write_shipped, was_shipped>("intake", "clerk");
+    built.shipping = stages.add<far_shipping>("shipping", writing);
+  }
+  if (here("stock")) {
+    built.payment = stages.add<payment>("payment", charged);
+    built.inventory = stages.add<inventory>("inventory", reserved);
+  } else {
+    built.payment = elsewhere<charge, settled>("stock", "payment");
+    built.inventory = elsewhere<reserve, settled>("stock", "inventory");
+  }
+  if (books) built.intake = stages.add<intake>("intake");
+  if (!at.inventory) at = built;
 }
 
 void tree::build_counter(coppice::children& counter, const std::shared_ptr<ledger>& books,
@@ -62,9 +100,9 @@ void tree::build_counter(coppice::children& counter, const std::shared_ptr<ledge
   drivers.child.restart = coppice::temporary;
   drivers.child.shutdown = coppice::brutal_kill;
   drivers.most = static_cast<std::uint32_t>(in_flight);
-  const auto under_way = counter.dynamic<driver, lead>(drivers, at);
+  const auto under_way = counter.dynamic<driver, lead>(drivers, at, vain);
   const auto reading = counter.add<reader>({.id = "reader", .own_thread = true}, lines, open);
-  const auto leading = counter.add<dispatcher>("dispatcher", reading, under_way, open, books,
+  const auto leading = counter.add<dispatcher>("dispatcher", at, reading, under_way, open, books,
                                                static_cast<std::size_t>(in_flight), when_done);
   if (!door) door = leading;
 }
