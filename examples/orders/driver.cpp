@@ -80,11 +80,11 @@ coppice::task<driver::ending> driver::lead_on(const order_ptr& what) {
   if (const auto& why = charged.value().refused_because; !why.empty())
     co_return ending{outcome::refused, why};
 
-  auto handing_over =
-      attempt(at_.shipping, ship{what->line, what->id, what->customer, what->plant});
+  const auto& shipping = at_.shipping[what->line % at_.shipping.size()];
+  auto handing_over = attempt(shipping, ship{what->line, what->id, what->customer, what->plant});
   auto handed_over = co_await handing_over;
   if (crashed(handed_over)) {
-    auto asking = attempt(at_.shipping, was_shipped{what->line});
+    auto asking = attempt(shipping, was_shipped{what->line});
     auto found = co_await asking;
     if (!found.value().shipped) co_return ending{outcome::lost, "crash_shipping"};
   } else if (const auto& why = handed_over.value().refused_because; !why.empty()) {

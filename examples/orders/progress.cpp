@@ -20,7 +20,7 @@ coppice::task<> progress::started() {
   watch(at_.intake);
   watch(at_.inventory);
   watch(at_.payment);
-  watch(at_.shipping);
+  for (const auto& worker : at_.shipping) watch(worker);
   watch(at_.audit);
   send_every(period, tick{});
   // None, unless this incarnation begins in mid-run.

@@ -20,6 +20,14 @@ namespace shop {
 
 using namespace std::chrono_literals;
 
+namespace {
+
+/// A worker that waits for another node is several.
+constexpr int far_workers = 16;
+std::string far_worker(int number) { return "shipping-" + std::to_string(number); }
+
+}  // namespace
+
 /// Without a cluster there is no elsewhere.
 bool tree::here(std::string_view role) const { return !nodes_ || nodes_->has_role(role); }
 
@@ -67,12 +75,14 @@ void tree::build_stages(coppice::children& stages, const std::shared_ptr<ledger>
   if (books) built.audit = stages.add<audit>("audit", books);
   if (!here("shipping")) {
     if (books) stages.add<clerk>("clerk", books);
-    built.shipping = elsewhere<ship, was_shipped>("shipping", "shipping");
+    for (int i = 1; i <= far_workers; ++i)
+      built.shipping.push_back(elsewhere<ship, was_shipped>("shipping", far_worker(i)));
   } else if (books) {
-    built.shipping = stages.add<shipping>("shipping", books);
+    built.shipping.push_back(stages.add<shipping>("shipping", books));
   } else {
     const auto writing = elsewhere<write_shipped, was_shipped>("intake", "clerk");
-    built.shipping = stages.add<far_shipping>("shipping", writing);
+    for (int i = 1; i <= far_workers; ++i)
+      built.shipping.push_back(stages.add<far_shipping>(far_worker(i), writing));
   }
   if (here("stock")) {
     built.payment = stages.add<payment>("payment", charged);
@@ -82,7 +92,7 @@ void tree::build_stages(coppice::children& stages, const std::shared_ptr<ledger>
     built.inventory = elsewhere<reserve, settled>("stock", "inventory");
   }
   if (books) built.intake = stages.add<intake>("intake");
-  if (!at.inventory) at = built;
+  if (at.shipping.empty()) at = built;
 }
 
 void tree::build_counter(coppice::children& counter, const std::shared_ptr<ledger>& books,

@@ -64,6 +64,7 @@ struct cluster_shell::peer : std::enable_shared_from_this<peer> {
   bool writable = false;  ///< it has come since the last write began
   bool wants_room = false;
   detail::peer_view seen{};
+  node_incarnation linked{};  ///< whose the last link was
   std::string reason;
   time_point heard{};
 
@@ -578,6 +579,7 @@ void cluster_shell::attach(peer& p, const association_action& a, const associati
     if (good) {
       if (ready) p.session->control(ready->frame, ready->payload());
       p.link = c->second->link;
+      p.linked = from_wire(a.peer.incarnation);
       p.blocked = false;
       p.heard = at;
     }
@@ -653,8 +655,10 @@ void cluster_shell::carry_out(detail::liveness_actions& todo) {
     } else if (auto* o = std::get_if<detail::tell_opinion>(&each)) {
       peer& p = *peers_[o->peer];
       const opinion_change& change = o->what;
+      wire::link_ptr silent;
       {
         std::lock_guard lock{p.guard};
+        if (change.to == opinion::unreachable && change.incarnation == p.linked) silent = p.link;
         p.seen = {};
         p.seen.what = change.to;
         p.seen.incarnation = change.incarnation;
@@ -666,6 +670,9 @@ void cluster_shell::carry_out(detail::liveness_actions& todo) {
       log(bad ? weight::warning : weight::info,
           "node " + change.peer + " is " + std::string{name(change.to)} + ": " + change.reason);
       tell({change.peer, to_string(change.incarnation), change.from, change.to, change.reason});
+      // The peer hangs, or the network swallows what is sent: no end of the connection would ever
+      // be read. From now on it counts as lost, the session's limit runs, and another is tried.
+      if (silent) silent->close("node " + change.peer + " has been silent for too long");
     } else if (auto* d = std::get_if<detail::tell_doubt>(&each)) {
       log(weight::warning, d->reason);
     }
