@@ -95,7 +95,7 @@ void dispatcher::has_ended(std::uint64_t number) {
   open_lines_->strike_out(number);
   under_way_.erase(number);
   settled_.push_back(number);
-  if (settled_.size() * 4 >= in_flight_ || under_way_.empty()) tell_settled();
+  if (settled_.size() * 8 >= in_flight_ || under_way_.empty()) tell_settled();
   ++free_;
   ask_for_more();
   finish_if_all_ended();

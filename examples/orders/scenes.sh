@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The shop on three nodes, and what may befall them: sourced by demo_cluster.sh and by the tests.
+#
+# Before: programs=FOLDER of orders, orders_generate, orders_check and orders_relay,
+# coppice=FOLDER/coppice, scratch=an empty folder with a short absolute path, seed, lines.
+# Each scene has a folder of its own in $scratch and leaves these in it: `up.log`, what the nodes
+# said, and `ledger.jsonl`. It ends with 0 if the shop has ended well and in time; `checked` tells
+# whether the books balance.
+
+limit=${limit:-120}  # seconds that anything waited for may take
+running=()           # what has been started and not been ended: process ids
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+say() { echo "   $*"; }
+now() { date +%H:%M:%S.%3N; }
+# milliseconds HH:MM:SS.mmm: of the day.
+milliseconds() { awk -F'[:.]' '{ print (($1 * 60 + $2) * 60 + $3) * 1000 + $4 }' <<<"$1"; }
+
+# until_so COMMAND...: waits until it succeeds. 1: not within the limit.
+until_so() {
+  local until=$((SECONDS + limit))
+  until "$@"; do
+    [ $SECONDS -lt $until ] || return 1
+    sleep 0.02
+  done
+}
+
+# set_up NAME: orders, certificates, and the cluster file with sockets in the scene's folder in place
+# of ports, so that several can run on one machine.
+set_up() {
+  folder=$scratch/$1
+  mkdir -p "$folder" && cd "$folder" || return 1
+  export XDG_RUNTIME_DIR=$folder
+  [ -e "$scratch/orders.jsonl" ] ||
+    "$programs/orders_generate" --seed "$seed" --lines "$lines" --out "$scratch/orders.jsonl" ||
+    return 1
+  if [ ! -e "$scratch/certificates" ]; then
+    "$coppice" cert init "$scratch/certificates" --cluster orders >/dev/null &&
+      "$coppice" cert issue "$scratch/certificates" alpha beta gamma >/dev/null || return 1
+  fi
+  ln -s "$scratch/orders.jsonl" "$scratch/certificates" . || return 1
+  sed -e '/^http/d' -e "s|\"127.0.0.1:7101\"|\"unix:$folder/alpha\"|" \
+    -e "s|\"127.0.0.1:7102\"|\"unix:$folder/beta\"|" \
+    -e "s|\"127.0.0.1:7103\"|\"unix:$folder/gamma\"|" "$here/cluster.toml" >cluster.toml
+}
+
+# bring_up FILE [OPTIONS]: starts the nodes of FILE. What they say is added to up.log.
+bring_up() {
+  PATH=$programs:$PATH "$coppice" up "$@" >>up.log 2>&1 &
+  running+=($!)
+}
+
+# pid_of NODE: of its process.
+pid_of() {
+  local up child
+  for up in "${running[@]}"; do
+    for child in $(cat /proc/$up/task/$up/children 2>/dev/null); do
+      tr '\0' '\n' <"/proc/$child/cmdline" 2>/dev/null | grep -qx "$1" && echo "$child" && return
+    done
+  done
+  return 1
+}
+
+# written SHARE: the ledger has this many per cent of the lines.
+written() { [ -e ledger.jsonl ] && [ "$(wc -l <ledger.jsonl)" -ge $((lines * $1 / 100)) ]; }
+unfinished() { [ "$(wc -l <ledger.jsonl)" -lt "$lines" ]; }
+
+# seen NODE PEER OPINION TIME: NODE has had it of PEER since TIME; says when.
+seen() {
+  grep "^$1 *| orders: at .* node $2 is $3:" up.log | sed 's/.* orders: at \([0-9:.]*\) .*/\1/' |
+    awk -v since="$4" '$0 >= since { print; found = 1; exit } END { exit !found }'
+}
+
+# witnessed NODE PEER OPINION TIME: waits for that, and tells how long it took.
+witnessed() {
+  local at
+  until_so seen "$@" >/dev/null || { say "NOT SEEN: $1 says that $2 is $3"; return 1; }
+  at=$(seen "$@")
+  say "$1 sees $2 $3 after $(($(milliseconds "$at") - $(milliseconds "$4"))) ms"
+}
+
+ended() { grep -q "^alpha *| has ended" up.log; }
+
+# led_to_the_end: waits until all orders have ended, and stops the cluster.
+led_to_the_end() {
+  local up well=0
+  until_so ended || { say "NOT ENDED within $limit s"; well=1; }
+  grep -q "^alpha *| has ended as it was asked to" up.log || well=1
+  stop_all
+  sed -n 's/^alpha *| orders: \(in all asked.*\)/   \1/p; s/^alpha *| orders: \(.* lines in all.*\)/   \1/p' up.log
+  sed -n 's/^beta *| orders: \([0-9].*\)/   beta: \1/p' up.log
+  return $well
+}
+
+# stop_all: ends what is running, by number.
+stop_all() {
+  local process until=$((SECONDS + 60))
+  for process in "${running[@]}"; do kill -s INT "$process" 2>/dev/null; done
+  for process in "${running[@]}"; do
+    while kill -0 "$process" 2>/dev/null && [ $SECONDS -lt $until ]; do sleep 0.05; done
+    kill -s KILL "$process" 2>/dev/null && sleep 0.2  # its children end with it
+    wait "$process" 2>/dev/null
+  done
+  running=()
+}
+
+# checked: the verdict of the checker.
+checked() {
+  "$programs/orders_check" --seed "$seed" --lines "$lines" --ledger ledger.jsonl >checked.txt 2>&1
+  local code=$?
+  sed -n '/^The books/,$s/^/   /p' checked.txt
+  return $code
+}
+
+scene_undisturbed() {
+  set_up undisturbed || return 1
+  bring_up cluster.toml
+  led_to_the_end
+}
+
+scene_killed() {
+  local at process
+  set_up killed || return 1
+  bring_up cluster.toml
+  until_so written 20 && process=$(pid_of beta) || { say "NOT under way"; stop_all; return 1; }
+  at=$(now)
+  kill -s KILL "$process"
+  unfinished || say "(too late: all had ended)"
+  say "at $at beta, process $process, is killed; $(wc -l <ledger.jsonl) orders have ended"
+  witnessed alpha beta unreachable "$at" && witnessed alpha beta up "$at" || { stop_all; return 1; }
+  led_to_the_end
+}
+
+scene_hung() {
+  local at process
+  set_up hung || return 1
+  bring_up cluster.toml
+  until_so written 20 && process=$(pid_of gamma) || { say "NOT under way"; stop_all; return 1; }
+  at=$(now)
+  kill -s STOP "$process"
+  say "at $at gamma, process $process, is stopped; $(wc -l <ledger.jsonl) orders have ended"
+  witnessed alpha gamma suspect "$at" && witnessed alpha gamma unreachable "$at" &&
+    until_so session_over gamma
+  local well=$?
+  [ $well -eq 0 ] && say "alpha gives the session with gamma up; work in hand there is 'disconnected'"
+  at=$(now)
+  kill -s CONT "$process"
+  say "at $at gamma goes on; $(wc -l <ledger.jsonl) orders have ended"
+  [ $well -eq 0 ] && witnessed alpha gamma up "$at" || { stop_all; return 1; }
+  [ "$(pid_of gamma)" = "$process" ] && say "gamma is still process $process"
+  led_to_the_end
+}
+session_over() { grep -q "^alpha .* the session with node $1 has ended" up.log; }
+
+scene_cut() {
+  local at relay node
+  set_up cut || return 1
+  # alpha and beta reach each other over the relay; a third node sees neither of them cut.
+  sed "s|\"unix:$folder/beta\"|\"unix:$folder/to-beta\"|" cluster.toml >alpha.toml
+  sed "s|\"unix:$folder/alpha\"|\"unix:$folder/to-alpha\"|" cluster.toml >beta.toml
+  cp cluster.toml gamma.toml
+  "$programs/orders_relay" to-beta beta to-alpha alpha 2>>up.log &
+  relay=$!
+  for node in alpha beta gamma; do bring_up $node.toml --node $node; done
+  running+=("$relay")
+  until_so written 20 || { say "NOT under way"; stop_all; return 1; }
+  at=$(now)
+  kill -s USR1 "$relay"
+  say "at $at what passes between alpha and beta is cut; $(wc -l <ledger.jsonl) orders have ended"
+  witnessed alpha beta suspect "$at" && witnessed alpha beta unreachable "$at" &&
+    witnessed beta alpha unreachable "$at" && until_so session_over beta
+  local well=$?
+  [ $well -eq 0 ] && say "alpha gives the session with beta up"
+  at=$(now)
+  kill -s USR2 "$relay"
+  say "at $at it is healed; $(wc -l <ledger.jsonl) orders have ended"
+  [ $well -eq 0 ] && witnessed alpha beta up "$at" && witnessed beta alpha up "$at" ||
+    { stop_all; return 1; }
+  led_to_the_end
+}
