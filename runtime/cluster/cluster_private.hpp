@@ -61,6 +61,10 @@ class cluster_shell final : public wire::link_events {
   result<void> start();
   /// Says goodbye to all. What was sent and not confirmed by then is given up.
   void stop(std::chrono::milliseconds deadline);
+  /// The first half of `stop`, for those who may not wait: the goodbyes begin. `stop` follows when
+  /// all is said, or when the caller's patience is over.
+  void leave(std::chrono::milliseconds deadline);
+  bool has_left() const;
 
   const cluster_options& options() const noexcept { return options_; }
   const cluster_options::entry& own() const noexcept { return *own_; }
@@ -103,6 +107,7 @@ class cluster_shell final : public wire::link_events {
   void log(cluster_options::weight w, const std::string& text) const;
   void offended(std::string_view who, std::string_view what);
   void part(time_point at);
+  void give_up_the_silent(time_point::duration ran, time_point at);
   void plan(time_point at);
 
   system& home_;

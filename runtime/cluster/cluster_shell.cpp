@@ -53,6 +53,7 @@ struct cluster_shell::peer : std::enable_shared_from_this<peer> {
   std::optional<wire::association> machine;
   std::optional<wire::arrivals> arrivals;
   bool tell_config = false;  ///< its own differs: once there is a link
+  time_point::duration silent{0};  ///< so long has this node run and heard nothing over the link
 
   // What workers write to.
   std::mutex guard;
@@ -187,15 +188,25 @@ result<void> cluster_shell::start() {
   return {};
 }
 
+void cluster_shell::leave(std::chrono::milliseconds deadline) {
+  std::lock_guard lock{guard_};
+  if (!started_ || stopped_ || part_by_) return;
+  part_by_ = now() + deadline / 2;
+  carrier_->wake_at(now());
+}
+
+bool cluster_shell::has_left() const {
+  std::lock_guard lock{guard_};
+  return parted_;
+}
+
 void cluster_shell::stop(std::chrono::milliseconds deadline) {
+  if (deadline > 0ms) leave(deadline);
   {
     std::unique_lock lock{guard_};
     if (std::exchange(stopped_, true)) return;
-    if (started_ && deadline > 0ms) {
-      part_by_ = now() + deadline / 2;
-      carrier_->wake_at(now());
+    if (started_ && deadline > 0ms)
       changed_.wait_for(lock, deadline, [this] { return parted_; });
-    }
   }
   if (started_) carrier_->stop();
   actors_->stop();
@@ -271,6 +282,7 @@ void cluster_shell::on_bytes(wire::link& from, std::span<const std::byte> bytes)
     peer& p = *c->of;
     detail::liveness_actions todo;
     mind_->heard(p.index, at, todo);
+    p.silent = {};
     {
       std::lock_guard lock{p.guard};
       p.heard = at;
@@ -428,12 +440,32 @@ void cluster_shell::on_time() {
     mind_->time(at, todo);
     carry_out(todo);
   }
-  if (at - actors_time_ >= actors_period) {
+  if (const auto since = at - actors_time_; since >= actors_period) {
     actors_time_ = at;
     actors_->time();
+    // Coming late, it was this node that did not listen.
+    give_up_the_silent(std::min<time_point::duration>(since, 2 * actors_period), at);
   }
   if (part_by) part(at);
   plan(at);
+}
+
+/// A link that takes everything and brings nothing is as good as none: the session ends at the same
+/// limit, or those who wait for an answer would wait for ever.
+void cluster_shell::give_up_the_silent(time_point::duration ran, time_point at) {
+  const auto limit =
+      std::max(options_.limits.session_limit, options_.liveness.unreachable_after);
+  for (const auto& p : peers_) {
+    if (p->machine->link() == wire::no_link) continue;
+    p->silent += ran;
+    if (p->silent < limit) continue;
+    p->silent = {};
+    p->machine->end(wire::session_end::unreachable,
+                    "nothing was heard of node " + p->entry.name + " for " +
+                        std::to_string(limit.count()) + " ms, over a link that takes everything",
+                    at);
+    carry_out(*p);
+  }
 }
 
 /// Parts from all peers: when what was sent has been confirmed, or at the deadline.
@@ -590,6 +622,7 @@ void cluster_shell::attach(peer& p, const association_action& a, const associati
     return;  // the loop carries out what that means
   }
   c->second->carries = true;
+  p.silent = {};
   c->second->reader.open(*p.arrivals, a.told);
   if (a.resumed) counts_.reconnects.fetch_add(1, std::memory_order_relaxed);
   detail::liveness_actions todo;
