@@ -178,7 +178,7 @@ std::uint32_t conversation::export_handle(cell* x) {
 std::optional<std::uint32_t> conversation::watching(const cell* watcher, std::uint64_t number,
                                                     bool gone) {
   std::lock_guard lock{guard_};
-  const auto found = watches_.find({watcher, number});
+  const auto found = watches_.find({watcher->number(), number});
   if (found == watches_.end()) return std::nullopt;
   const std::uint32_t incarnation = found->second.incarnation;
   if (gone) watches_.erase(found);
@@ -237,10 +237,7 @@ cell_ptr conversation::read(reader& from) {
       if (path.size() > longest_path || !path.starts_with('/'))
         return from.fail("a ref has no path"), cell_ptr{};
       found = with_.proxy_for(path, number, pinned);
-      if (found && handle) {
-        remote_address& at = **address_of(*found);
-        at.handle.store(std::uint64_t{number_} << 32 | handle, std::memory_order_release);
-      }
+      if (found && handle) (*address_of(*found))->told(number_, handle);
       return found;
     case ref_kind::yours: {
       if (fields < 1) return from.fail("a ref has too few fields"), cell_ptr{};
@@ -585,7 +582,7 @@ bool conversation::on_resolved(reader& from) {
   }
   remote_address& at = **address_of(*who);
   at.number.store(number, std::memory_order_relaxed);
-  at.handle.store(std::uint64_t{number_} << 32 | handle, std::memory_order_release);
+  at.told(number_, handle);
   tell(*who, n);
   return true;
 }
@@ -609,14 +606,17 @@ bool conversation::on_unresolved(reader& from) {
   return true;
 }
 
-/// The peer needs a handle no more.
+/// The peer gives back a handle, as often as it had been told of it.
 bool conversation::on_release(reader& from) {
   std::uint32_t handle = 0;
-  if (!get_number(from, handle)) return false;
+  std::uint64_t uses = 0;
+  if (!get_number(from, handle) || !from.unsigned_integer(uses)) return false;
   cell_ptr last;
   std::lock_guard lock{guard_};
   exported* e = look_up(handle);
   if (!e) return true;
+  e->uses -= std::min(uses, e->uses);
+  if (e->uses > 0) return true;
   handles_.erase(e->who.get());
   last = std::move(e->who);
   *e = {};
@@ -650,12 +650,18 @@ bool conversation::on_relation(message_kind what, reader& from) {
       {
         std::lock_guard lock{guard_};
         if (watches_.size() >= with_.options.limits.remote_addresses) return true;
-        const auto [at, fresh] =
-            watches_.try_emplace({other.get(), who->number()}, watch{other, who, incarnation});
+        const auto [at, fresh] = watches_.try_emplace({other->number(), who->number()},
+                                                      watch{other, who, incarnation});
         at->second.incarnation = incarnation;
         if (!fresh) break;
       }
-      who->tell(control::watch, {}, other.get());
+      if (who->tell(control::watch, {}, other.get())) break;
+      // Nothing tells of an end that has been: this says it in its place.
+      auto* n = new notice_node<coppice::ended>(
+          {who->path(), who->number(), who->incarnation(),
+           exit_reason{exit_reason::kind::noproc, make_cause("the address had ended")}, true},
+          other->incarnation());
+      if (other->push(n) != detail::lane::outcome::put) detail::destroy(n);
       break;
     }
     case message_kind::unwatch:
@@ -747,7 +753,7 @@ void conversation::unconfirmed(std::span<const std::byte> bytes) {
 
 void conversation::close(std::string_view why) {
   std::unordered_map<std::uint32_t, request*> pending;
-  std::map<std::pair<const cell*, std::uint64_t>, watch> watches;
+  std::map<std::pair<std::uint64_t, std::uint64_t>, watch> watches;
   std::unordered_map<std::uint32_t, cell_ptr> resolving;
   std::vector<exported> exports;
   {

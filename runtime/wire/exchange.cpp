@@ -80,8 +80,10 @@ result<cell_ptr> exchange::address(std::string_view place) {
 
 void exchange::began(counterpart& with, std::shared_ptr<outlet> way) {
   conversation_ptr begun;
+  std::vector<cell_ptr> waiting;  // for room in another session's buffer
   {
     std::lock_guard lock{with.guard};
+    waiting.swap(with.waiting_for_room);
     begun = new conversation{with, std::move(way), ++with.conversations};
     with.state_ = {begun, false, {}};
   }
@@ -99,8 +101,10 @@ void exchange::message(counterpart& from, std::span<const std::byte> message) {
 
 void exchange::ended(counterpart& with, std::string_view why, bool restarted) {
   conversation_ptr last;
+  std::vector<cell_ptr> waiting;
   {
     std::lock_guard lock{with.guard};
+    waiting.swap(with.waiting_for_room);
     last = std::exchange(with.state_.with, nullptr);
   }
   if (!last) return;

@@ -89,8 +89,17 @@ struct remote_address {
   std::string path;
   bool pinned;  ///< ends with its node's incarnation
   std::atomic<std::uint64_t> number{0};  ///< of the address on its node; zero: not known yet
-  /// Under which handle, of which conversation, its node knows it.
-  std::atomic<std::uint64_t> handle{0};
+  /// Under which handle, of which conversation, its node knows it, and how often it has said so:
+  /// that many are given back with it, for more may be on their way, or told to another proxy.
+  std::atomic<std::uint64_t> handle{0}, uses{0};
+
+  /// By the one who receives.
+  void told(std::uint32_t conversation, std::uint32_t number_there) noexcept {
+    const std::uint64_t now = std::uint64_t{conversation} << 32 | number_there;
+    const bool same = handle.load(std::memory_order_relaxed) == now;
+    uses.store(same ? uses.load(std::memory_order_relaxed) + 1 : 1, std::memory_order_relaxed);
+    handle.store(now, std::memory_order_release);
+  }
 
   std::string place() const { return node + ':' + path; }
 };
@@ -174,7 +183,7 @@ class conversation final : public detail::answer_sink, public detail::ref_port {
  private:
   struct exported {
     cell_ptr who;
-    std::uint32_t uses = 0;  ///< times the peer was told of it
+    std::uint64_t uses = 0;  ///< times the peer was told of it, less those it has given back
     std::vector<bool> allowed;  ///< by the index of the event in the actor's table
   };
   struct watch {
@@ -225,7 +234,8 @@ class conversation final : public detail::answer_sink, public detail::ref_port {
   std::vector<exported> exports_;  ///< by handle, less one
   std::vector<std::uint32_t> free_handles_;
   std::unordered_map<const cell*, std::uint32_t> handles_;
-  std::map<std::pair<const cell*, std::uint64_t>, watch> watches_;  ///< by watcher and number
+  /// By the numbers of both, whose order is the same in each run of a simulation.
+  std::map<std::pair<std::uint64_t, std::uint64_t>, watch> watches_;
 };
 
 // ---- one peer ---------------------------------------------------------------------------------

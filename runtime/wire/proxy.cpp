@@ -138,6 +138,7 @@ class proxy final : public actor_base {
   void forget_target();
   void lose(const exit_reason& why, bool gone);
   void end_address(const exit_reason& why);
+  void give_back();
   refusal absence() const { return {absent_code_, absent_letter_, absent_why_}; }
   tick now() const { return cell_->now(); }
 
@@ -543,9 +544,22 @@ void proxy::lose(const exit_reason& why, bool gone) {
   for (const cell_ptr& l : std::exchange(links_, {})) cell_->signal_end(l.get(), why, true);
 }
 
+/// Its node need not know the target by that handle any more, as far as this proxy goes.
+void proxy::give_back() {
+  const std::uint32_t handle = handle_now();
+  if (!handle) return;
+  std::vector<std::byte>& bytes = scratch();
+  writer to{bytes, with_.get()};
+  begin(to, message_kind::release).unsigned_integer(handle);
+  to.unsigned_integer(at_->uses.exchange(0, std::memory_order_relaxed));
+  at_->handle.store(0, std::memory_order_release);
+  send(bytes);
+}
+
 void proxy::end_address(const exit_reason& why) {
   lose(why, true);
   if (at_->peer) at_->peer->forget(*cell_);
+  give_back();
   cell_->stop(exit_reason::normal(), 0, true);
 }
 
@@ -642,12 +656,7 @@ void proxy::hear(control_node& c) {
     case news::about::sweep:
       if (held_ || !watchers_.empty() || !links_.empty() || cell_->depth() || !at_->peer) break;
       if (at_->peer->let_go(*cell_)) {
-        if (with_ && handle_now()) {
-          std::vector<std::byte>& bytes = scratch();
-          writer to{bytes, with_.get()};
-          begin(to, message_kind::release).unsigned_integer(handle_now());
-          send(bytes);
-        }
+        give_back();
         cell_->stop(exit_reason::normal(), 0, true);
       }
       break;

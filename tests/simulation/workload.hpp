@@ -37,7 +37,6 @@ struct pointer {
 struct note {
   static constexpr std::string_view name = "simulation.note";
   std::uint64_t sender = 0;
-  std::uint64_t stamp = 0;  ///< the sender's notes, counted
   std::uint64_t stream = 0, number = 0;
   std::string load;
   pointer whom;
@@ -77,8 +76,6 @@ class ledger {
     std::uint32_t incarnation;
     bool ended = false;
     span ended_at{0};
-    std::uint64_t notes = 0;
-    std::map<std::uint64_t, std::uint64_t> stamps{};
   };
   struct totals {
     std::uint64_t notes = 0, received = 0, gaps = 0, asks = 0, answers = 0, notices = 0, refs = 0;
@@ -99,6 +96,8 @@ class ledger {
                      std::uint64_t address, std::uint32_t incarnation) {
     beings_.push_back({node, life, slot, address, incarnation});
     ++epoch(node, slot);
+    run_.note(run_[node].name() + path_of(slot) + "#" + std::to_string(incarnation) +
+              " runs at address " + std::to_string(address));
     return beings_.size();
   }
   void died(std::uint64_t uid) {
@@ -144,10 +143,9 @@ class ledger {
   }
   note next_note(std::uint64_t stream_id, std::size_t size) {
     stream& s = streams_.at(stream_id - 1);
-    being& from = of(s.sender);
+    const being& from = look(s.sender);
     note n;
     n.sender = s.sender;
-    n.stamp = ++from.notes;
     n.stream = stream_id;
     n.number = s.notes.size();
     n.load = load_for(stream_id, n.number, size);
@@ -178,9 +176,6 @@ class ledger {
     if (reader.node != s.node || reader.slot != s.slot) return fail(what + ": to somebody else");
     if (n.number < s.next)
       return fail(what + (s.notes[n.number].received ? ": twice" : ": out of order"));
-    std::uint64_t& stamp = reader.stamps[n.sender];
-    if (n.stamp <= stamp) return fail(what + ": out of the order of its sender's notes");
-    stamp = n.stamp;
     for (std::uint64_t k = s.next; k < n.number; ++k) {
       const sent& lost = s.notes[k];
       ++counts.gaps;
@@ -252,6 +247,30 @@ class ledger {
   }
   std::size_t open_asks() const { return open_.size(); }
 
+  // ---- watches ------------------------------------------------------------------------------
+  /// Of an address, or by path if that is 0.
+  std::size_t watches(std::uint64_t by, std::uint64_t address) {
+    watches_.push_back({by, address, run_.now()});
+    return watches_.size() - 1;
+  }
+  void watch_over(std::size_t which) { watches_[which].over = true; }
+  /// Whoever watched something that has ended has been told.
+  void look_at_watches() {
+    for (const watch& w : watches_) {
+      if (w.over || w.address == 0 || of(w.by).ended) continue;
+      const auto at = address_ended(w.address);
+      // With its process an address ends only for those who know it by nothing but this ref; the
+      // others are told `unreachable`, and find whoever has the path then.
+      const auto whose = std::find_if(beings_.begin(), beings_.end(), [&](const being& b) {
+        return b.address == w.address;
+      });
+      if (whose->slot < supervised || run_[whose->node].life() != whose->life) continue;
+      if (at && std::max(*at, w.since) + 4s < run_.now())
+        fail(run_[of(w.by).node].name() + path_of(of(w.by).slot) + " has never been told that " +
+             "address " + std::to_string(w.address) + " has ended");
+    }
+  }
+
   simulation& run_of() { return run_; }
 
   std::string broken;
@@ -275,6 +294,11 @@ class ledger {
     std::uint32_t slot;
     std::vector<sent> notes;
     std::uint64_t next;
+  };
+  struct watch {
+    std::uint64_t by, address;
+    span since;
+    bool over = false;  ///< its last notice has come, or it was given up
   };
   struct ask {
     std::uint64_t by;
@@ -320,6 +344,7 @@ class ledger {
   std::vector<stream> streams_;
   std::vector<ask> asks_;
   std::set<std::uint64_t> open_;
+  std::vector<watch> watches_;
   std::vector<std::uint64_t> epochs_;
 };
 
@@ -346,7 +371,7 @@ class walker : public actor<note, question, fall, turn, rest, ended> {
   /// Lets go of everything and everybody.
   void on(const rest&) {
     for (contact& c : contacts_)
-      if (c.watched && !c.gone) unwatch(c.to);
+      if (c.watched && !c.gone) give_up(c);
     contacts_.clear();
   }
   void on(const fall&) { throw std::runtime_error("it falls"); }
@@ -356,7 +381,7 @@ class walker : public actor<note, question, fall, turn, rest, ended> {
     const auto& from = book_.look(n.sender);
     for (const contact& c : contacts_) follows(c, from);
     for (const contact& c : buried_) follows(c, from);
-    if (n.whom.to && !book_.quiet && contacts_.size() < 8 && any(2) == 0) {
+    if (n.whom.to && n.whom.to != crew_ref{self()} && !book_.quiet && contacts_.size() < 8 && any(2) == 0) {
       ++book_.counts.refs;
       meet(n.whom.to, n.whom.node, n.whom.slot, n.whom.who);
     }
@@ -383,6 +408,7 @@ class walker : public actor<note, question, fall, turn, rest, ended> {
     ++book_.counts.notices;
     const std::string what = me() + " is told of " + e.path + "#" + std::to_string(e.incarnation) +
                              " (" + e.reason.text() + (e.gone ? ", gone)" : ")");
+    run().note(what);
     if (c.gone) return book_.fail(what + ": after its last notice");
     if (e.reason.what() == exit_reason::kind::unreachable) {
       ++c.unreachable;
@@ -402,6 +428,7 @@ class walker : public actor<note, question, fall, turn, rest, ended> {
     }
     if (!e.gone) return;
     c.gone = true;
+    book_.watch_over(c.watch);
     c.to = {};
     buried_.push_back(std::move(c));
     contacts_.erase(at);
@@ -418,6 +445,7 @@ class walker : public actor<note, question, fall, turn, rest, ended> {
     bool watched = false, gone = false;
     std::uint64_t ends = 0;  ///< sessions with its node that had ended when it was watched
     std::uint64_t unreachable = 0;
+    std::size_t watch = 0;  ///< in the ledger
     std::vector<std::uint32_t> told{};
   };
 
@@ -479,6 +507,8 @@ class walker : public actor<note, question, fall, turn, rest, ended> {
         if (c->watched || !watched_once_.insert(c->to.number()).second) break;
         c->watched = true;
         c->ends = run()[node_].sessions_ended_with(c->node);
+        c->watch = book_.watches(uid_, c->home);
+        run().note(me() + " watches " + c->to.path() + ", address " + std::to_string(c->home));
         watch(c->to);
         break;
       case 7: tell(*c, {self(), static_cast<std::uint32_t>(node_), slot_, uid_}); break;
@@ -489,10 +519,14 @@ class walker : public actor<note, question, fall, turn, rest, ended> {
       }
       case 9:
         if (any(3) != 0) break;
-        if (c->watched) unwatch(c->to);
+        if (c->watched) give_up(*c);
         contacts_.erase(contacts_.begin() + (c - contacts_.data()));
         break;
     }
+  }
+  void give_up(contact& c) {
+    unwatch(c.to);
+    book_.watch_over(c.watch);
   }
   void tell(contact& c, pointer whom) {
     note n = book_.next_note(c.stream, size());
