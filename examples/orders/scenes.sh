@@ -123,7 +123,7 @@ scene_killed() {
   local at process
   set_up killed || return 1
   bring_up cluster.toml
-  until_so written 20 && process=$(pid_of beta) || { say "NOT under way"; stop_all; return 1; }
+  process=$(until_so pid_of beta) && until_so written 20 || { say "NOT under way"; stop_all; return 1; }
   at=$(now)
   kill -s KILL "$process"
   unfinished || say "(too late: all had ended)"
@@ -132,23 +132,26 @@ scene_killed() {
   led_to_the_end
 }
 
+# scene_hung [NODE]: gamma, if none is named.
 scene_hung() {
-  local at process
-  set_up hung || return 1
+  local at process who=${1:-gamma}
+  set_up "hung-$who" || return 1
   bring_up cluster.toml
-  until_so written 20 && process=$(pid_of gamma) || { say "NOT under way"; stop_all; return 1; }
+  process=$(until_so pid_of "$who") && until_so written 20 || { say "NOT under way"; stop_all; return 1; }
   at=$(now)
   kill -s STOP "$process"
-  say "at $at gamma, process $process, is stopped; $(wc -l <ledger.jsonl) orders have ended"
-  witnessed alpha gamma suspect "$at" && witnessed alpha gamma unreachable "$at" &&
-    until_so session_over gamma
+  unfinished || say "(too late: all had ended)"
+  say "at $at $who, process $process, is stopped; $(wc -l <ledger.jsonl) orders have ended"
+  witnessed alpha "$who" suspect "$at" && witnessed alpha "$who" unreachable "$at" &&
+    until_so session_over "$who"
   local well=$?
-  [ $well -eq 0 ] && say "alpha gives the session with gamma up; work in hand there is 'disconnected'"
+  [ $well -eq 0 ] &&
+    say "after $(($(milliseconds "$(now)") - $(milliseconds "$at"))) ms alpha has given up the session with $who"
   at=$(now)
   kill -s CONT "$process"
-  say "at $at gamma goes on; $(wc -l <ledger.jsonl) orders have ended"
-  [ $well -eq 0 ] && witnessed alpha gamma up "$at" || { stop_all; return 1; }
-  [ "$(pid_of gamma)" = "$process" ] && say "gamma is still process $process"
+  say "at $at $who goes on; $(wc -l <ledger.jsonl) orders have ended"
+  [ $well -eq 0 ] && witnessed alpha "$who" up "$at" || { stop_all; return 1; }
+  [ "$(pid_of "$who")" = "$process" ] && say "$who is still process $process"
   led_to_the_end
 }
 session_over() { grep -q "^alpha .* the session with node $1 has ended" up.log; }
@@ -167,11 +170,13 @@ scene_cut() {
   until_so written 20 || { say "NOT under way"; stop_all; return 1; }
   at=$(now)
   kill -s USR1 "$relay"
+  unfinished || say "(too late: all had ended)"
   say "at $at what passes between alpha and beta is cut; $(wc -l <ledger.jsonl) orders have ended"
   witnessed alpha beta suspect "$at" && witnessed alpha beta unreachable "$at" &&
     witnessed beta alpha unreachable "$at" && until_so session_over beta
   local well=$?
-  [ $well -eq 0 ] && say "alpha gives the session with beta up"
+  [ $well -eq 0 ] &&
+    say "after $(($(milliseconds "$(now)") - $(milliseconds "$at"))) ms alpha has given up the session with beta"
   at=$(now)
   kill -s USR2 "$relay"
   say "at $at it is healed; $(wc -l <ledger.jsonl) orders have ended"
