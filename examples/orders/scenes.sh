@@ -9,6 +9,7 @@
 
 limit=${limit:-120}  # seconds that anything waited for may take
 running=()           # what has been started and not been ended: process ids
+feeder=              # who writes orders, if they do not come from a plain file
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
@@ -26,7 +27,7 @@ until_so() {
   done
 }
 
-# set_up NAME: orders, certificates, and the cluster file with sockets in the scene's folder in place
+# set_up NAME [paced]: orders, certificates, and the cluster file with sockets in the scene's folder in place
 # of ports, so that several can run on one machine.
 set_up() {
   folder=$scratch/$1
@@ -39,11 +40,26 @@ set_up() {
     "$coppice" cert init "$scratch/certificates" --cluster orders >/dev/null &&
       "$coppice" cert issue "$scratch/certificates" alpha beta gamma >/dev/null || return 1
   fi
-  ln -s "$scratch/orders.jsonl" "$scratch/certificates" . || return 1
+  ln -s "$scratch/certificates" . || return 1
+  if [ "${2:-}" = paced ]; then feed; else ln -s "$scratch/orders.jsonl" . || return 1; fi
   sed -e '/^http/d' -e "s|\"127.0.0.1:7101\"|\"unix:$folder/alpha\"|" \
     -e "s|\"127.0.0.1:7102\"|\"unix:$folder/beta\"|" \
     -e "s|\"127.0.0.1:7103\"|\"unix:$folder/gamma\"|" "$here/cluster.toml" >cluster.toml
 }
+
+# feed: the orders come through a pipe, and the second half of them only after `go_on`, so that
+# there are some to be led whatever happens and however fast the machine is.
+feed() {
+  mkfifo orders.jsonl || return 1
+  (
+    exec >orders.jsonl
+    head -n $((lines / 2)) "$scratch/orders.jsonl"
+    until [ -e go_on ]; do sleep 0.02; done
+    tail -n +$((lines / 2 + 1)) "$scratch/orders.jsonl"
+  ) &
+  feeder=$!
+}
+go_on() { : >go_on; }
 
 # bring_up FILE [OPTIONS]: starts the nodes of FILE. What they say is added to up.log.
 bring_up() {
@@ -64,7 +80,6 @@ pid_of() {
 
 # written SHARE: the ledger has this many per cent of the lines.
 written() { [ -e ledger.jsonl ] && [ "$(wc -l <ledger.jsonl)" -ge $((lines * $1 / 100)) ]; }
-unfinished() { [ "$(wc -l <ledger.jsonl)" -lt "$lines" ]; }
 
 # seen NODE PEER OPINION TIME: NODE has had it of PEER since TIME; says when.
 seen() {
@@ -74,10 +89,16 @@ seen() {
 
 # witnessed NODE PEER OPINION TIME: waits for that, and tells how long it took.
 witnessed() {
-  local at
   until_so seen "$@" >/dev/null || { say "NOT SEEN: $1 says that $2 is $3"; return 1; }
-  at=$(seen "$@")
-  say "$1 sees $2 $3 after $(($(milliseconds "$at") - $(milliseconds "$4"))) ms"
+  if_seen "$@"
+}
+# if_seen NODE PEER OPINION TIME: tells it, if it was so.
+if_seen() {
+  local at
+  at=$(seen "$@") || return 0
+  say "after $(($(milliseconds "$at") - $(milliseconds "$4"))) ms at $1: $(
+    sed -n "s/^$1 *| orders: at $at \(node $2 is $3: .*\)/\1/p" up.log | tail -n 1
+  )"
 }
 
 ended() { grep -q "^alpha *| has ended" up.log; }
@@ -103,6 +124,8 @@ stop_all() {
     wait "$process" 2>/dev/null
   done
   running=()
+  [ -n "$feeder" ] && kill -s TERM "$feeder" 2>/dev/null
+  feeder=
 }
 
 # checked: the verdict of the checker.
@@ -121,12 +144,12 @@ scene_undisturbed() {
 
 scene_killed() {
   local at process
-  set_up killed || return 1
+  set_up killed paced || return 1
   bring_up cluster.toml
   process=$(until_so pid_of beta) && until_so written 20 || { say "NOT under way"; stop_all; return 1; }
   at=$(now)
   kill -s KILL "$process"
-  unfinished || say "(too late: all had ended)"
+  go_on
   say "at $at beta, process $process, is killed; $(wc -l <ledger.jsonl) orders have ended"
   witnessed alpha beta unreachable "$at" && witnessed alpha beta up "$at" || { stop_all; return 1; }
   led_to_the_end
@@ -135,14 +158,16 @@ scene_killed() {
 # scene_hung [NODE]: gamma, if none is named.
 scene_hung() {
   local at process who=${1:-gamma}
-  set_up "hung-$who" || return 1
+  set_up "hung-$who" paced || return 1
   bring_up cluster.toml
   process=$(until_so pid_of "$who") && until_so written 20 || { say "NOT under way"; stop_all; return 1; }
   at=$(now)
   kill -s STOP "$process"
-  unfinished || say "(too late: all had ended)"
+  go_on
   say "at $at $who, process $process, is stopped; $(wc -l <ledger.jsonl) orders have ended"
-  witnessed alpha "$who" suspect "$at" && witnessed alpha "$who" unreachable "$at" &&
+  until_so seen alpha "$who" unreachable "$at" >/dev/null
+  if_seen alpha "$who" suspect "$at"
+  witnessed alpha "$who" unreachable "$at" &&
     until_so session_over "$who"
   local well=$?
   [ $well -eq 0 ] &&
@@ -158,7 +183,7 @@ session_over() { grep -q "^alpha .* the session with node $1 has ended" up.log; 
 
 scene_cut() {
   local at relay node
-  set_up cut || return 1
+  set_up cut paced || return 1
   # alpha and beta reach each other over the relay; a third node sees neither of them cut.
   sed "s|\"unix:$folder/beta\"|\"unix:$folder/to-beta\"|" cluster.toml >alpha.toml
   sed "s|\"unix:$folder/alpha\"|\"unix:$folder/to-alpha\"|" cluster.toml >beta.toml
@@ -170,9 +195,11 @@ scene_cut() {
   until_so written 20 || { say "NOT under way"; stop_all; return 1; }
   at=$(now)
   kill -s USR1 "$relay"
-  unfinished || say "(too late: all had ended)"
+  go_on
   say "at $at what passes between alpha and beta is cut; $(wc -l <ledger.jsonl) orders have ended"
-  witnessed alpha beta suspect "$at" && witnessed alpha beta unreachable "$at" &&
+  until_so seen alpha beta unreachable "$at" >/dev/null
+  if_seen alpha beta suspect "$at"
+  witnessed alpha beta unreachable "$at" &&
     witnessed beta alpha unreachable "$at" && until_so session_over beta
   local well=$?
   [ $well -eq 0 ] &&
