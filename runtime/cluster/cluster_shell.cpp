@@ -52,6 +52,7 @@ struct cluster_shell::peer : std::enable_shared_from_this<peer> {
   // Of the carrier's thread.
   std::optional<wire::association> machine;
   std::optional<wire::arrivals> arrivals;
+  std::optional<wire::incarnation_id> met;  ///< in the last session
   bool tell_config = false;  ///< its own differs: once there is a link
   time_point::duration silent{0};  ///< so long has this node run and heard nothing over the link
 
@@ -578,7 +579,9 @@ void cluster_shell::carry_out(peer& p, association_action& a) {
         out->message_bytes = bounds.message_bytes;
         p.wants_room = false;
       }
-      actors_->began(*p.actors, std::move(out));
+      const bool reborn = p.met && *p.met != a.peer.incarnation;
+      p.met = a.peer.incarnation;
+      actors_->began(*p.actors, std::move(out), reborn);
       break;
     }
     case kind::attach: attach(p, a, nullptr); break;

@@ -78,7 +78,7 @@ result<cell_ptr> exchange::address(std::string_view place) {
   return x;
 }
 
-void exchange::began(counterpart& with, std::shared_ptr<outlet> way) {
+void exchange::began(counterpart& with, std::shared_ptr<outlet> way, bool reborn) {
   conversation_ptr begun;
   std::vector<cell_ptr> waiting;  // for room in another session's buffer
   {
@@ -87,6 +87,7 @@ void exchange::began(counterpart& with, std::shared_ptr<outlet> way) {
     begun = new conversation{with, std::move(way), ++with.conversations};
     with.state_ = {begun, false, {}};
   }
+  if (reborn) with.tell_all(news::about::reborn, nullptr, "the node has been started again");
   with.tell_all(news::about::began, begun, {});
 }
 
@@ -188,7 +189,7 @@ cell_ptr counterpart::proxy_for(std::string_view path, std::uint64_t number, boo
   for (auto i = first; i != last; ++i) {
     remote_address& at = **address_of(*i->second);
     const std::uint64_t known = at.number.load(std::memory_order_relaxed);
-    if (number == 0 ? !at.pinned : known == number) return i->second;
+    if (number == 0 ? !at.pinned && !at.gone : known == number) return i->second;
     if (known != 0 || at.pinned) continue;
     // It stands for whichever actor is found there, and that is this one.
     at.number.store(number, std::memory_order_relaxed);

@@ -80,7 +80,8 @@ class exchange {
   counterpart* peer(std::string_view name) noexcept;
 
   // What becomes of sessions. For one peer: in order, never two at a time.
-  void began(counterpart& with, std::shared_ptr<outlet> way);
+  /// `reborn`: the peer has another incarnation than in the session before, however that ended.
+  void began(counterpart& with, std::shared_ptr<outlet> way, bool reborn = false);
   void message(counterpart& from, std::span<const std::byte> message);
   /// `restarted`: the peer has a new incarnation; what its actors were is gone for ever.
   void ended(counterpart& with, std::string_view why, bool restarted);

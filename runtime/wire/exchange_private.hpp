@@ -100,6 +100,8 @@ struct remote_address {
     uses.store(same ? uses.load(std::memory_order_relaxed) + 1 : 1, std::memory_order_relaxed);
     handle.store(now, std::memory_order_release);
   }
+  /// What it stood for has ended, and it stands for nobody until its node is started again.
+  std::atomic<bool> gone{false};
 
   std::string place() const { return node + ':' + path; }
 };
@@ -113,6 +115,7 @@ cell_ptr make_proxy(detail::core& home, std::shared_ptr<remote_address> at);
 struct news : detail::control_node {
   enum class about : std::uint8_t {
     began,
+    reborn,  ///< what begins now is with another incarnation than the last one
     ended,
     restarted,
     unreachable,

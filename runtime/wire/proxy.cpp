@@ -3,6 +3,7 @@
 #include <coppice/runtime/wire/exchange_private.hpp>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace coppice::wire {
@@ -139,6 +140,7 @@ class proxy final : public actor_base {
   void lose(const exit_reason& why, bool gone);
   void end_address(const exit_reason& why);
   void give_back();
+  bool is_gone() const { return at_->gone.load(std::memory_order_relaxed); }
   refusal absence() const { return {absent_code_, absent_letter_, absent_why_}; }
   tick now() const { return cell_->now(); }
 
@@ -470,6 +472,14 @@ void proxy::control_from(control_node& c) {
   cell* other = c.from.get();
   switch (c.what) {
     case control::watch:
+      if (is_gone()) {
+        auto* n = new notice_node<ended>(
+            {path(), cell_->number(), 0,
+             exit_reason{exit_reason::kind::noproc, make_cause(absent_why_, at_->place())}, true},
+            c.incarnation);
+        if (other->push(n) != detail::lane::outcome::put) detail::destroy(n);
+        break;
+      }
       watchers_.push_back({c.from, c.incarnation});
       if (!at_->peer) {
         if (here_) here_->tell(control::watch, {}, other);
@@ -493,6 +503,12 @@ void proxy::control_from(control_node& c) {
         send_relation(message_kind::unwatch, other);
       break;
     case control::link:
+      if (is_gone()) {
+        cell_->signal_end(
+            other, exit_reason{exit_reason::kind::noproc, make_cause(absent_why_, at_->place())},
+            true);
+        break;
+      }
       if (at_->peer && !with_ && cut_off_) {
         cell_->signal_end(
             other, exit_reason{exit_reason::kind::unreachable, make_cause(why_, at_->place())},
@@ -556,8 +572,21 @@ void proxy::give_back() {
   send(bytes);
 }
 
+/// An address by path outlives its node's incarnation: whatever has the path in the next one is
+/// meant. Until then it is gone.
 void proxy::end_address(const exit_reason& why) {
   lose(why, true);
+  if (at_->peer && !at_->pinned) {
+    give_back();
+    at_->gone = true;
+    state_ = state::absent;
+    absent_code_ = errc::gone;
+    absent_letter_ = dead_letter_reason::gone;
+    absent_why_ = "the address has ended";
+    retry_at_ = std::numeric_limits<tick>::max();
+    go_on();
+    return;
+  }
   if (at_->peer) at_->peer->forget(*cell_);
   give_back();
   cell_->stop(exit_reason::normal(), 0, true);
@@ -578,14 +607,26 @@ void proxy::hear(control_node& c) {
     case news::about::began:
       with_ = std::move(n.with);
       cut_off_ = false;
+      if (is_gone()) {
+        go_on();
+        break;
+      }
       forget_target();
       if (wants_target()) resolve();
       go_on();
       break;
+    case news::about::reborn:
+      if (at_->pinned) {
+        end_address(exit_reason{exit_reason::kind::noproc, make_cause(n.text, at_->place())});
+        break;
+      }
+      at_->number.store(0, std::memory_order_relaxed);
+      at_->gone = false;
+      break;
     case news::about::ended:
     case news::about::restarted: {
       with_ = nullptr;
-      forget_target();
+      if (!is_gone()) forget_target();
       const bool restarted = n.what_about == news::about::restarted;
       const exit_reason why{
           restarted && at_->pinned ? exit_reason::kind::noproc : exit_reason::kind::unreachable,
@@ -594,7 +635,10 @@ void proxy::hear(control_node& c) {
         end_address(why);
         break;
       }
-      if (restarted) at_->number.store(0, std::memory_order_relaxed);
+      if (restarted) {
+        at_->number.store(0, std::memory_order_relaxed);
+        at_->gone = false;
+      }
       lose(why, false);
       break;
     }

@@ -113,6 +113,32 @@ TEST_CASE("a node that comes back is another incarnation, and refs by path lead 
   }));
 }
 
+TEST_CASE("a path leads to the actor of a node that stopped in order and was started again") {
+  local::cluster c{2};
+  REQUIRE(c.all_up());
+  const auto there = c[1].system->spawn<store>({.id = "store"});
+  const auto far = c[0].cluster->at<take>("beta:/store").value();
+  CHECK(c[0].outside().ask(far, take{10}, 5s).value().pieces == 90);
+  SUBCASE("when it has said that the actor has ended") {
+    c[1].system->stop(there);
+    CHECK(eventually([&] {
+      const auto r = c[0].outside().ask(far, take{1}, 2s);
+      return !r && r.error().code() == errc::gone;
+    }));
+  }
+  SUBCASE("when it has only said goodbye") {}
+  c.nodes[1].reset();
+  c.nodes[1] = c.make(1);
+  c[1].system->spawn<store>({.id = "another"});  // so that the numbers of the addresses differ
+  c[1].system->spawn<store>({.id = "store"});
+  c[1].shell().start().value();
+  REQUIRE(c.all_up());
+  CHECK(eventually([&] {
+    const auto r = c[0].outside().ask(far, take{1}, 2s);
+    return r && r->pieces == 99;
+  }));
+}
+
 TEST_CASE("actors can follow what is thought of the other nodes") {
   struct follower : actor<member_changed> {
     explicit follower(std::atomic<int>* seen) : seen_(seen) {}
