@@ -206,8 +206,7 @@ void cluster_shell::stop(std::chrono::milliseconds deadline) {
   {
     std::unique_lock lock{guard_};
     if (std::exchange(stopped_, true)) return;
-    if (started_ && deadline > 0ms)
-      changed_.wait_for(lock, deadline, [this] { return parted_; });
+    if (started_ && deadline > 0ms) changed_.wait_for(lock, deadline, [this] { return parted_; });
   }
   if (started_) carrier_->stop();
   actors_->stop();
@@ -454,8 +453,7 @@ void cluster_shell::on_time() {
 /// A link that takes everything and brings nothing is as good as none: the session ends at the same
 /// limit, or those who wait for an answer would wait for ever.
 void cluster_shell::give_up_the_silent(time_point::duration ran, time_point at) {
-  const auto limit =
-      std::max(options_.limits.session_limit, options_.liveness.unreachable_after);
+  const auto limit = std::max(options_.limits.session_limit, options_.liveness.unreachable_after);
   for (const auto& p : peers_) {
     if (p->machine->link() == wire::no_link) continue;
     p->silent += ran;

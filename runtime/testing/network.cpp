@@ -146,8 +146,8 @@ std::size_t network::links(std::size_t a, std::size_t b) const {
 // ---- dials ------------------------------------------------------------------------------------
 
 void network::dial(std::size_t node, std::uint64_t life, std::string peer) {
-  const auto to = static_cast<std::size_t>(std::find(names_.begin(), names_.end(), peer) -
-                                           names_.begin());
+  const auto to =
+      static_cast<std::size_t>(std::find(names_.begin(), names_.end(), peer) - names_.begin());
   const std::uint64_t id = ++last_;
   dials_.emplace(id, dialled{node, life, to, time_.now() + connect_deadline_});
   uses_.tell(node, "dials " + peer);
@@ -219,8 +219,8 @@ void network::opened(std::uint64_t link, int side, wire::link_events& events) {
   end& mine = c->ends[side];
   mine.told = true;
   const auto opened = mine.link;
-  uses_.tell(mine.node, "link " + std::to_string(link) +
-                            (side == 0 ? " to " : " from ") + names_[c->ends[1 - side].node]);
+  uses_.tell(mine.node, "link " + std::to_string(link) + (side == 0 ? " to " : " from ") +
+                            names_[c->ends[1 - side].node]);
   events.on_open(opened);
   if (c = find(link); c) schedule(link, 1 - side);
 }
@@ -230,8 +230,8 @@ void network::opened(std::uint64_t link, int side, wire::link_events& events) {
 void network::append(connection& c, int from, piece p) {
   direction& d = c.ways[from];
   const std::size_t rate = std::max<std::size_t>(how_.bandwidth, 1);
-  d.sent = std::max(d.sent, time_.now()) +
-           span{static_cast<span::rep>(p.bytes.size() * 1'000 / rate)};
+  d.sent =
+      std::max(d.sent, time_.now()) + span{static_cast<span::rep>(p.bytes.size() * 1'000 / rate)};
   d.arrived = std::max(d.arrived, d.sent + latency());
   p.arrives = d.arrived;
   d.bytes += p.bytes.size();
@@ -320,9 +320,8 @@ void network::arrive(std::uint64_t link, int from) {
   }
   if (!to.told) return;  // `opened` comes back here
   d.scheduled = true;
-  uses_.run(to.node, to.life, [this, link, from](wire::link_events& events) {
-    deliver(link, from, events);
-  });
+  uses_.run(to.node, to.life,
+            [this, link, from](wire::link_events& events) { deliver(link, from, events); });
 }
 
 void network::deliver(std::uint64_t link, int from, wire::link_events& events) {

@@ -78,24 +78,24 @@ class network {
   struct direction {
     std::deque<piece> flying;
     std::size_t bytes = 0;  ///< in them
-    time_point sent{};      ///< the last byte has left
-    time_point arrived{};   ///< the last piece arrives
-    bool blocked = false;   ///< the writer waits for `on_writable`
+    time_point sent{};  ///< the last byte has left
+    time_point arrived{};  ///< the last piece arrives
+    bool blocked = false;  ///< the writer waits for `on_writable`
     bool scheduled = false;
   };
   struct end {
     std::size_t node = 0;
     std::uint64_t life = 0;
     std::shared_ptr<simulated_link> link;
-    bool told = false;   ///< of its opening
-    bool open = true;    ///< its owner uses it
-    bool over = false;   ///< and is told that it is closed, or is gone
-    std::string reset;   ///< it shall be told so, once the path is open
+    bool told = false;  ///< of its opening
+    bool open = true;  ///< its owner uses it
+    bool over = false;  ///< and is told that it is closed, or is gone
+    std::string reset;  ///< it shall be told so, once the path is open
   };
   struct connection {
-    end ends[2];         ///< the first one has dialled
-    direction ways[2];   ///< from that end
-    bool broken = false; ///< nothing arrives any more
+    end ends[2];  ///< the first one has dialled
+    direction ways[2];  ///< from that end
+    bool broken = false;  ///< nothing arrives any more
   };
   struct dialled {
     std::size_t node;

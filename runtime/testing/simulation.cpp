@@ -206,8 +206,8 @@ struct simulation::implementation {
   explicit implementation(simulation_options given)
       : options(std::move(given)), time(options.seed) {
     for (std::size_t i = 0; i < options.nodes.size(); ++i) {
-      auto node = std::make_unique<simulated_node::implementation>(
-          time, i, options.nodes[i], options.nodes.size());
+      auto node = std::make_unique<simulated_node::implementation>(time, i, options.nodes[i],
+                                                                   options.nodes.size());
       node->tardiness = options.network.tardiness;
       nodes.emplace_back(new simulated_node{std::move(node)});
     }
@@ -290,8 +290,7 @@ struct simulation::implementation {
     time.after(carrier_period + time.any(options.network.tardiness), [this, i, life] {
       auto& n = at(i);
       if (n.life != life || !n.events) return;
-      if (!n.stalled_since && net->busy(i))
-        n.deliver([&n](wire::link_events& e) { n.tick(e); });
+      if (!n.stalled_since && net->busy(i)) n.deliver([&n](wire::link_events& e) { n.tick(e); });
       tick(i, life);
     });
   }
@@ -447,8 +446,8 @@ void simulation::go_on(std::size_t node) { impl_->go_on(node); }
 
 void simulation::cut(std::size_t from, std::size_t to) {
   if (from == to || is_cut(from, to)) return;
-  impl_->say("", "nothing of " + impl_->options.nodes[from] + " reaches " +
-                     impl_->options.nodes[to]);
+  impl_->say("",
+             "nothing of " + impl_->options.nodes[from] + " reaches " + impl_->options.nodes[to]);
   impl_->net->cut(from, to);
 }
 bool simulation::is_cut(std::size_t from, std::size_t to) const {
@@ -469,8 +468,8 @@ void simulation::reset(std::size_t a, std::size_t b) {
   impl_->net->reset(a, b);
 }
 void simulation::give_up(std::size_t at, std::size_t other) {
-  impl_->say(impl_->options.nodes[at], "its kernel gives up its links with " +
-                                           impl_->options.nodes[other]);
+  impl_->say(impl_->options.nodes[at],
+             "its kernel gives up its links with " + impl_->options.nodes[other]);
   impl_->net->give_up(at, other);
 }
 void simulation::dials(std::size_t from, std::size_t to, dial_fate fate) {

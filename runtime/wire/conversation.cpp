@@ -650,8 +650,8 @@ bool conversation::on_relation(message_kind what, reader& from) {
       {
         std::lock_guard lock{guard_};
         if (watches_.size() >= with_.options.limits.remote_addresses) return true;
-        const auto [at, fresh] = watches_.try_emplace({other->number(), who->number()},
-                                                      watch{other, who, incarnation});
+        const auto [at, fresh] =
+            watches_.try_emplace({other->number(), who->number()}, watch{other, who, incarnation});
         at->second.incarnation = incarnation;
         if (!fresh) break;
       }

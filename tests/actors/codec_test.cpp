@@ -537,9 +537,9 @@ TEST_CASE("without a session a ref travels as nobody, and none can arrive") {
 }
 
 TEST_CASE("a variant that a throw has left empty is refused where it arrives, and is one value") {
-  std::variant<int, std::string> x = 1;
+  std::variant<int, std::map<int, int>> x = 1;
   struct bad {
-    operator std::string() { throw 1; }
+    operator std::map<int, int>() { throw 1; }
   };
   CHECK_THROWS(x.emplace<1>(bad{}));
   REQUIRE(x.valueless_by_exception());

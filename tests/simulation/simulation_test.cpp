@@ -2,8 +2,8 @@
 // Clusters of two to four nodes live through random faults of their network, their machines and
 // their actors, while those send, ask and watch; all that is promised of that is checked all the
 // time, see workload.hpp.
-#include "workload.hpp"
 #include <coppice/runtime/cluster/cluster_private.hpp>
+#include "workload.hpp"
 #define private public  // DEBUG
 #include <coppice/runtime/wire/exchange_private.hpp>  // DEBUG
 #undef private  // DEBUG
@@ -221,15 +221,27 @@ class world {
       if (t.proxies) left += run_[i].name() + ": " + std::to_string(t.proxies) + " proxies; ";
       if (t.proxies)  // DEBUG
         for (std::size_t j = 0; j < run_.size(); ++j)
-          if (auto* cp = coppice::cluster_shell_access::of(run_[i].cluster()).actors().peer(run_[j].name()))
-           {
+          if (auto* cp = coppice::cluster_shell_access::of(run_[i].cluster())
+                             .actors()
+                             .peer(run_[j].name())) {
             if (cp->state_.with) {
-              for (auto& [k, w] : cp->state_.with->watches_) left += " W(" + w.watcher->path() + " of " + w.watched->path() + "/" + std::to_string(w.watched->number()) + " state " + std::to_string(int(w.watched->state())) + ")";
+              for (auto& [k, w] : cp->state_.with->watches_)
+                left += " W(" + w.watcher->path() + " of " + w.watched->path() + "/" +
+                        std::to_string(w.watched->number()) + " state " +
+                        std::to_string(int(w.watched->state())) + ")";
               for (auto& [k, w] : cp->state_.with->resolving_) left += " R(" + w->path() + ")";
-              left += " waiting " + std::to_string(cp->waiting_for_room.size()) + "," + std::to_string(cp->waiting_for_time.size());
+              left += " waiting " + std::to_string(cp->waiting_for_room.size()) + "," +
+                      std::to_string(cp->waiting_for_time.size());
             }
             for (auto& [path, x] : cp->proxies)
-              left += " " + x->path() + "/" + std::to_string((*coppice::wire::address_of(*x))->number) + ((*coppice::wire::address_of(*x))->pinned ? "p" : "") + " depth " + std::to_string(x->depth()) + (x->held_only_by(1) ? " free" : x->held_only_by(2) ? " held by 1" : " held by more"); }
+              left += " " + x->path() + "/" +
+                      std::to_string((*coppice::wire::address_of(*x))->number) +
+                      ((*coppice::wire::address_of(*x))->pinned ? "p" : "") + " depth " +
+                      std::to_string(x->depth()) +
+                      (x->held_only_by(1)   ? " free"
+                       : x->held_only_by(2) ? " held by 1"
+                                            : " held by more");
+          }
       if (t.pending_asks)
         left += run_[i].name() + ": " + std::to_string(t.pending_asks) + " asks; ";
       for (const member& m : run_[i].cluster().members())
@@ -273,9 +285,7 @@ constexpr std::uint64_t fewest_seeds = 5;
 TEST_CASE("a cluster keeps its promises through all that can happen to it") {
   const char* only = std::getenv("COPPICE_SEED");
   const bool soak = std::getenv("COPPICE_SOAK") != nullptr;
-  std::uint64_t seed = only   ? std::strtoull(only, nullptr, 10)
-                       : soak ? std::random_device{}()
-                              : 1;
+  std::uint64_t seed = only ? std::strtoull(only, nullptr, 10) : soak ? std::random_device{}() : 1;
   const auto until = std::chrono::steady_clock::now() + (soak ? 180s : 6s);
   std::function<void(const std::string&)> aloud;
   if (only) aloud = [](const std::string& line) { std::puts(line.c_str()); };
@@ -294,10 +304,11 @@ TEST_CASE("a cluster keeps its promises through all that can happen to it") {
   std::printf("%llu seeds: %llu lives, %llu faults, %llu sessions, %llu resumed, %llu opinions\n",
               n(counts.seeds), n(counts.lives), n(counts.faults), n(counts.sessions),
               n(counts.reconnects), n(counts.opinions));
-  std::printf("%llu notes, %llu received, %llu lost and told; %llu asks, %llu answered; "
-              "%llu notices; %llu refs passed on\n",
-              n(counts.all.notes), n(counts.all.received), n(counts.all.gaps), n(counts.all.asks),
-              n(counts.all.answers), n(counts.all.notices), n(counts.all.refs));
+  std::printf(
+      "%llu notes, %llu received, %llu lost and told; %llu asks, %llu answered; "
+      "%llu notices; %llu refs passed on\n",
+      n(counts.all.notes), n(counts.all.received), n(counts.all.gaps), n(counts.all.asks),
+      n(counts.all.answers), n(counts.all.notices), n(counts.all.refs));
   for (const auto& [code, times] : counts.all.failures)
     std::printf("  %llu asks: %s\n", n(times), std::string{coppice::name(code)}.c_str());
 }

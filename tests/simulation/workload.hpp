@@ -128,8 +128,8 @@ class ledger {
     for (const being& b : beings_) {
       if (b.address != address) continue;
       if (!b.ended) return std::nullopt;
-      const bool over = b.slot >= supervised || run_[b.node].life() != b.life ||
-                        !run_[b.node].running();
+      const bool over =
+          b.slot >= supervised || run_[b.node].life() != b.life || !run_[b.node].running();
       if (!over) return std::nullopt;
       at = std::max(at.value_or(span{0}), b.ended_at);
     }
@@ -194,8 +194,8 @@ class ledger {
       const being& from = look(s.sender);
       if (!run_[from.node].running() || run_[from.node].life() != from.life) continue;
       if (run_[from.node].life() > 1 || run_[s.node].life() > 1) continue;
-      n += static_cast<std::uint64_t>(std::count_if(s.notes.begin(), s.notes.end(),
-                                                    [](const sent& x) { return !x.received; }));
+      n += static_cast<std::uint64_t>(
+          std::count_if(s.notes.begin(), s.notes.end(), [](const sent& x) { return !x.received; }));
     }
     return n;
   }
@@ -230,8 +230,8 @@ class ledger {
     ++counts.failures[outcome.error().code()];
     a.never = outcome.error().not_executed();
     if (a.never && a.handled)
-      fail(what + " was handled, and its asker is told that it was not: " +
-           outcome.error().message());
+      fail(what +
+           " was handled, and its asker is told that it was not: " + outcome.error().message());
   }
   /// Whether all asks that should have ended have.
   void look_at_asks() {
@@ -261,9 +261,8 @@ class ledger {
       const auto at = address_ended(w.address);
       // With its process an address ends only for those who know it by nothing but this ref; the
       // others are told `unreachable`, and find whoever has the path then.
-      const auto whose = std::find_if(beings_.begin(), beings_.end(), [&](const being& b) {
-        return b.address == w.address;
-      });
+      const auto whose = std::find_if(beings_.begin(), beings_.end(),
+                                      [&](const being& b) { return b.address == w.address; });
       if (whose->slot < supervised || run_[whose->node].life() != whose->life) continue;
       if (at && std::max(*at, w.since) + 4s < run_.now())
         fail(run_[of(w.by).node].name() + path_of(of(w.by).slot) + " has never been told that " +
@@ -322,9 +321,9 @@ class ledger {
     if (!n.running()) return {n.life(), 0};
     const auto all = n.system().dead_letters();
     std::uint64_t sum = 0;
-    for (const auto why : {dead_letter_reason::overflow, dead_letter_reason::restarting,
-                           dead_letter_reason::stopped, dead_letter_reason::gone,
-                           dead_letter_reason::crashed})
+    for (const auto why :
+         {dead_letter_reason::overflow, dead_letter_reason::restarting, dead_letter_reason::stopped,
+          dead_letter_reason::gone, dead_letter_reason::crashed})
       sum += all[static_cast<std::size_t>(why)];
     return {n.life(), sum};
   }
@@ -351,8 +350,7 @@ class ledger {
 /// One of the crew.
 class walker : public actor<note, question, fall, turn, rest, ended> {
  public:
-  walker(ledger* book, std::size_t node, std::uint64_t life, std::uint32_t slot,
-         std::uint64_t home)
+  walker(ledger* book, std::size_t node, std::uint64_t life, std::uint32_t slot, std::uint64_t home)
       : book_(*book), node_(node), life_(life), slot_(slot), home_(home) {}
   ~walker() {
     if (uid_) book_.died(uid_);
@@ -381,7 +379,8 @@ class walker : public actor<note, question, fall, turn, rest, ended> {
     const auto& from = book_.look(n.sender);
     for (const contact& c : contacts_) follows(c, from);
     for (const contact& c : buried_) follows(c, from);
-    if (n.whom.to && n.whom.to != crew_ref{self()} && !book_.quiet && contacts_.size() < 8 && any(2) == 0) {
+    if (n.whom.to && n.whom.to != crew_ref{self()} && !book_.quiet && contacts_.size() < 8 &&
+        any(2) == 0) {
       ++book_.counts.refs;
       meet(n.whom.to, n.whom.node, n.whom.slot, n.whom.who);
     }
@@ -397,9 +396,8 @@ class walker : public actor<note, question, fall, turn, rest, ended> {
   }
 
   void on(const ended& e) {
-    const auto at = std::find_if(contacts_.begin(), contacts_.end(), [&](const contact& c) {
-      return c.watched && e.of(c.to);
-    });
+    const auto at = std::find_if(contacts_.begin(), contacts_.end(),
+                                 [&](const contact& c) { return c.watched && e.of(c.to); });
     if (at == contacts_.end()) {
       if (!watched_once_.contains(e.number)) book_.fail(me() + " is told of " + e.path);
       return;
@@ -439,7 +437,7 @@ class walker : public actor<note, question, fall, turn, rest, ended> {
     crew_ref to;
     std::size_t node;
     std::uint32_t slot;
-    std::uint64_t who;   ///< of whom it is, when that is known
+    std::uint64_t who;  ///< of whom it is, when that is known
     std::uint64_t home;  ///< its address, when that is known
     std::uint64_t stream;
     bool watched = false, gone = false;
@@ -473,8 +471,7 @@ class walker : public actor<note, question, fall, turn, rest, ended> {
   contact* somebody() {
     if (!contacts_.empty() && (contacts_.size() >= 8 || any(4) != 0))
       return &contacts_[any(contacts_.size())];
-    const auto node = static_cast<std::size_t>(
-        (node_ + 1 + any(run().size() - 1)) % run().size());
+    const auto node = static_cast<std::size_t>((node_ + 1 + any(run().size() - 1)) % run().size());
     const auto slot = static_cast<std::uint32_t>(any(slots));
     auto at = run()[node_].cluster().at<note, question>(run()[node].name() + ":" + path_of(slot));
     if (!at) {
@@ -556,8 +553,8 @@ class crew {
         n.system(), "crew", [this, &here, i = n.index(), life = n.life()](children& c) {
           c.intensity(1'000'000, 1s);
           for (std::uint32_t slot = 0; slot < supervised; ++slot)
-            here.refs[slot] = c.add<walker>("s" + std::to_string(slot), book_, i, life, slot,
-                                            ++addresses_);
+            here.refs[slot] =
+                c.add<walker>("s" + std::to_string(slot), book_, i, life, slot, ++addresses_);
         });
     n.run().run_until_idle();
     n.plant(here.tree->root());
