@@ -233,7 +233,7 @@ constexpr key limits_keys[] = {
     {.name = "pending_asks",
      .field = bind<&cluster_config::limits, &limits_config::pending_asks>(),
      .what = "How many asks to one peer may be unanswered at a time. One more is answered "
-             "`overloaded`.",
+             "`limit`.",
      .why = "A second's worth for a peer that answers 100,000 a second.",
      .unit = "asks",
      .range = {1, 10'000'000}},

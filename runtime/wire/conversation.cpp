@@ -104,7 +104,7 @@ void conversation::answered(request* x) noexcept {
       if (x->type->event) x->type->event->wire->encode_reply(x, to);
       const auto outcome = to.ok() ? send(bytes) : outlet::outcome::too_large;
       if (outcome == outlet::outcome::too_large)
-        refuse(x->seq, errc::limit,
+        refuse(x->seq, errc::unanswered,
                make_cause("the reply takes more bytes than limits.message_bytes"));
       // The one who asked waits until its deadline.
       if (outcome == outlet::outcome::full)

@@ -31,6 +31,13 @@ struct go {
   static constexpr std::string_view name = "test.go";
   using reply = left;
 };
+struct told {
+  std::string text;
+};
+struct tell_all {
+  static constexpr std::string_view name = "test.tell_all";
+  using reply = told;
+};
 struct unnamed {};
 struct report_to {
   static constexpr std::string_view name = "test.report_to";
@@ -655,4 +662,17 @@ TEST_CASE("proxies that nobody refers to are let go, on both sides") {
   s.advance(5s);
   CHECK(s.alpha.actors->counts().proxies == 0);
   CHECK(s.ask(s.far(), take{1}));
+}
+
+TEST_CASE("a reply that is too long leaves the outcome unknown, since the handler has run") {
+  struct long_winded : actor<tell_all> {
+    told on(const tell_all&) { return {std::string(200'000, 'x')}; }
+  };
+  stage s;
+  s.beta.run.system().spawn<long_winded>({.id = "long"});
+  s.connect();
+  const auto r = s.ask(s.alpha.at<tell_all>("beta:/long"), tell_all{});
+  REQUIRE(!r);
+  CHECK(r.error().code() == errc::unanswered);
+  CHECK_FALSE(r.error().not_executed());
 }
