@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -17,7 +16,9 @@ struct place {
   std::uint32_t line = 1;
   std::uint32_t column = 1;
 
-  auto operator<=>(const place&) const = default;
+  bool operator<(const place& other) const {
+    return line < other.line || (line == other.line && column < other.column);
+  }
 };
 
 struct entry;

@@ -27,6 +27,9 @@ namespace coppice::detail {
 /// What a key's value can be in the file.
 using value = std::variant<bool, std::int64_t, double, std::string, std::vector<std::string>>;
 
+/// Of one text in a list.
+inline constexpr std::int64_t most_entry_bytes = 4'096;
+
 enum class key_type : std::uint8_t {
   boolean,
   whole,   ///< a whole number, of milliseconds if the member is a duration

@@ -61,7 +61,7 @@ std::string expected(const key& of) {
   return {};
 }
 
-/// A text and its table entry in one: converts `found` and says what is wrong with it.
+/// Turns what stands in the file into what its key takes, or says what is wrong with it.
 class value_reader {
  public:
   value_reader(const section& in, const key& of, problems& wrong)
@@ -167,7 +167,7 @@ class value_reader {
   bool fits(const std::string& text, place at) {
     // Of a list the range counts entries.
     const auto most = static_cast<std::size_t>(
-        key_.field.type == key_type::texts ? std::int64_t{4'096} : key_.range.most);
+        key_.field.type == key_type::texts ? most_entry_bytes : key_.range.most);
     std::string what;
     if (text.size() > most)
       what = "it has " + std::to_string(text.size()) + " bytes, at most " + std::to_string(most) +

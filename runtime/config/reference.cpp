@@ -105,6 +105,12 @@ std::string wrapped(std::string_view text, std::string_view indent, std::size_t 
   return out;
 }
 
+std::string what_of(const section& of) {
+  std::string out{of.what};
+  if (of.repeated) out += " At most " + std::to_string(of.entries.most) + '.';
+  return out;
+}
+
 // ---- explain ------------------------------------------------------------------------------------
 
 constexpr std::size_t terminal_width = 80;
@@ -130,7 +136,7 @@ std::string explained(const section& in, const key& of) {
 }
 
 std::string explained(const section& in) {
-  std::string out = header_of(in) + "\n" + wrapped(in.what, "  ", terminal_width) + '\n';
+  std::string out = header_of(in) + "\n" + wrapped(what_of(in), "  ", terminal_width) + '\n';
   std::size_t longest = 0;
   for (const key& k : in.keys) longest = std::max(longest, k.name.size());
   for (const key& k : in.keys) {
@@ -234,8 +240,7 @@ A [complete file](cluster.reference.toml) with all defaults stands beside this p
 - **What all nodes must agree on** is marked below. Nodes compare it when they meet: where it
   differs, both log the lines that do, and go on.
 - **Profiles** change defaults, never what the file says. `loopback` is for one machine.
-- **Bounds**: a file has at most 1 MiB and 256 nodes. Unknown keys are mistakes.
-)";
+- **Unknown keys** are mistakes, and so is a file of more than )";
 
 std::string in_cell(std::string_view text) {
   std::string out;
@@ -247,7 +252,7 @@ std::string in_cell(std::string_view text) {
 }
 
 void append_table(std::string& out, const section& in) {
-  out += "\n## " + header_of(in) + "\n\n" + wrapped(in.what, "", file_width);
+  out += "\n## " + header_of(in) + "\n\n" + wrapped(what_of(in), "", file_width);
   out += "\n| Key | Type and range | Default | What and why |\n|---|---|---|---|\n";
   for (const key& k : in.keys) {
     const std::string range = range_of(k);
@@ -285,8 +290,8 @@ std::string reference_toml() {
   std::string out{file_introduction};
   for (const section& s : sections()) {
     const bool in_comment = s.repeated && !s.required;
-    out +=
-        '\n' + wrapped(s.what, "# ", file_width) + (in_comment ? "# " : "") + header_of(s) + '\n';
+    out += '\n' + wrapped(what_of(s), "# ", file_width) + (in_comment ? "# " : "") + header_of(s) +
+           '\n';
     for (const key& k : s.keys) append_key(out, s, k, in_comment);
   }
   return out;
@@ -294,6 +299,7 @@ std::string reference_toml() {
 
 std::string reference_markdown() {
   std::string out{page_introduction};
+  out += detail::in_larger_unit(most_config_bytes, "bytes") + ".\n";
   for (const section& s : sections()) append_table(out, s);
   return out;
 }
