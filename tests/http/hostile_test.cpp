@@ -76,6 +76,16 @@ TEST_CASE("a body beyond its limit is refused, announced or in chunks, and the r
   CHECK(still_serves(*s));
 }
 
+TEST_CASE("a refused client may finish its sentence: it is not cut off before it has read why") {
+  const auto s = serve();
+  peer p{s->address()};
+  p.send(post + "Content-Length: 900000\r\n\r\n");
+  REQUIRE(p.received("HTTP/1.1 413 "));
+  for (int i = 0; i < 50; ++i) CHECK(p.send(std::string(10'000, 'x')));
+  CHECK(p.ended());
+  CHECK(!p.was_reset());
+}
+
 TEST_CASE("a chunk's line without an end is refused") {
   const auto s = serve();
   const std::string answer =

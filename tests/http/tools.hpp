@@ -71,6 +71,8 @@ class peer {
     }
     return closed_;
   }
+  /// It was no orderly end.
+  bool was_reset() const { return was_reset_; }
   const std::string& text() const { return received_; }
   void forget() { received_.clear(); }
 
@@ -85,6 +87,7 @@ class peer {
     const ssize_t got = ::recv(socket_, some, sizeof some, 0);
     if (got <= 0) {
       closed_ = true;
+      was_reset_ = got < 0;
       return false;
     }
     received_.append(some, static_cast<std::size_t>(got));
@@ -95,6 +98,7 @@ class peer {
   int socket_ = -1;
   bool connected_ = false;
   bool closed_ = false;
+  bool was_reset_ = false;
   std::string received_;
   steady_clock::time_point until_ = steady_clock::now() + std::chrono::seconds{10};
 };
