@@ -116,7 +116,9 @@ void write(const std::string& name, const line& expected, const T& x) {
 TEST_CASE("each released shape of an event is still read") {
   const auto all = golden();
   CHECK(all.size() == everything.size() + parcels.size());
-  for (const auto& [name, from] : all) {
+  for (const auto& entry : all) {
+    const std::string& name = entry.first;
+    const line& from = entry.second;
     CAPTURE(name);
     if (const auto it = everything.find(name); it != everything.end()) read(name, from, it->second);
     else if (const auto other = parcels.find(name); other != parcels.end())
