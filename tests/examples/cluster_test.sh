@@ -12,7 +12,7 @@ fi
 programs=$(cd "$1" && pwd)
 coppice=$(cd "$1/../../runtime" && pwd)/coppice
 scratch=$(mktemp -d /tmp/shop-XXXXXX) || exit 2
-seed=11 lines=4000 limit=60
+seed=11 lines=4000 limit=100
 . "$(dirname "$0")/../../examples/orders/scenes.sh"
 trap 'stop_all; rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM
