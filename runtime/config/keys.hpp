@@ -4,7 +4,6 @@
 #include <coppice/runtime/config/config.hpp>
 #include <coppice/runtime/config/formats.hpp>
 
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
