@@ -98,6 +98,12 @@ void association::dial_if_due(time_point now) {
   emit(kind::dial);
 }
 
+/// One that was waited for is gone, perhaps, or a pause is over.
+void association::look_for_link(time_point now) {
+  if (wants_link() && !dialling_ && !dial_at_) again(now);
+  else dial_if_due(now);
+}
+
 void association::start(time_point now) {
   if (phase_ != phase::fresh) return;
   phase_ = phase::running;
@@ -203,7 +209,7 @@ void association::frame(link_id link, frame_kind what, std::span<const std::byte
   } else {
     close(link, "a handshake frame is out of place");
   }
-  if (wants_link() && !dialling_ && !dial_at_) again(now);
+  look_for_link(now);
 }
 
 std::optional<refuse> association::refusal_of(const hello& said,
@@ -423,7 +429,7 @@ void association::link_closed(link_id link, bool refused, std::string_view why, 
     dial_lost(refused, why, now);
   } else {
     std::erase_if(accepted_, [&](const accepted& a) { return a.link == link; });
-    if (wants_link() && !dialling_ && !dial_at_) again(now);
+    look_for_link(now);
   }
 }
 
@@ -450,8 +456,7 @@ void association::time(time_point now) {
                                               std::to_string(limits_.session_limit.count()) +
                                               " ms");
   }
-  if (wants_link() && !dialling_ && !dial_at_) again(now);
-  dial_if_due(now);
+  look_for_link(now);
 }
 
 std::optional<association::time_point> association::next() const {

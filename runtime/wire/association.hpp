@@ -108,6 +108,7 @@ class association {
   association(identity me, std::string peer, const limits& bounds, ports uses);
 
   // ---- inputs -----------------------------------------------------------------------------
+  /// Dials. The node listens by now: peers take a refused dial for the end of its process.
   void start(time_point now);
 
   /// A dial has led to a link, or a link has come in that is this peer's, see `reception`.
@@ -187,6 +188,7 @@ class association {
   void again_after_loss(std::uint32_t at_least, time_point now);
   void dial_lost(bool refused, std::string_view why, time_point now);
   void dial_if_due(time_point now);
+  void look_for_link(time_point now);
   void say_hello(link_id link, std::string_view certificate_name, time_point now);
   void give_up_dial(std::string why, time_point now);
 

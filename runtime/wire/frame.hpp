@@ -134,6 +134,7 @@ class arrivals {
 /// Until `open` it takes nothing but the handshake, each frame of at most `max_handshake` bytes:
 /// on an incoming link one hello, then one ready; on an outgoing one a welcome or a refuse.
 /// Anything out of place ends it: `failure()` says why, in a sentence, and the link must be closed.
+/// If it carried a session that must end too (`association::end`), or the same frames come again.
 class frame_reader {
  public:
   explicit frame_reader(bool outgoing) noexcept

@@ -75,6 +75,7 @@ class frame_queue {
   /// acknowledged by `count` than already are, or some that were never given to a link.
   std::optional<position> after(std::uint64_t count) const noexcept;
   void acknowledge(std::uint64_t count, position after) noexcept;
+  std::uint64_t acknowledged() const noexcept { return acknowledged_count_; }
   /// Frees what is written and acknowledged.
   void release() {
     if (cursor_.chunk > 0 || cursor_.offset == end().offset) release_chunks();

@@ -113,7 +113,7 @@ std::optional<refuse> objection(const hello& from, const identity& me,
   if (from.incarnation == incarnation_id{})
     return no(refusal::malformed, "a hello cannot be read: it names no incarnation");
   constexpr std::uint64_t far = std::uint64_t{1} << 62;
-  if (from.session > far)
+  if (from.session > far && from.to_incarnation == me.incarnation)
     return no(refusal::malformed, "a hello cannot be read: there are not so many sessions");
   return std::nullopt;
 }
@@ -126,6 +126,7 @@ std::optional<refuse> objection(const welcome& from, const identity& me, std::st
   same.from = from.from;
   same.to = from.to;
   same.incarnation = from.incarnation;
+  same.to_incarnation = me.incarnation;
   same.session = from.session;
   if (auto found = objection(same, me, certificate_name)) return found;
   if (from.from != peer)

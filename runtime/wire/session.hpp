@@ -64,6 +64,12 @@ class session {
   /// than before.
   bool acknowledged(received by_peer);
 
+  /// What the peer has acknowledged. While something is buffered and this stands still, the peer
+  /// takes everything and does nothing: whoever has a clock ends that.
+  received peer_has() const noexcept {
+    return {queues_[0].acknowledged(), queues_[1].acknowledged()};
+  }
+
   /// Bytes that wait, or wait for being acknowledged.
   std::size_t buffered() const noexcept {
     return queues_[0].unacknowledged() + queues_[1].unacknowledged();

@@ -1,23 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What a stranger says first: payloads of the handshake that may be anything, and an association
 // whose links and peers do anything in any order.
+#include "fuzz.hpp"
+
 #include <coppice/runtime/wire/association.hpp>
 
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <set>
 
 using namespace coppice::wire;
+using fuzz::require;
 
 namespace {
-
-void demand(bool holds, int line = __builtin_LINE()) {
-  if (holds) return;
-  std::fprintf(stderr, "line %d: this must not be\n", line);
-  std::abort();
-}
 
 /// Takes its decisions from the input.
 struct choices {
@@ -42,21 +37,24 @@ identity me() {
 }
 
 void read_all(std::span<const std::byte> payload) {
-  if (const auto x = read_hello(payload)) {
+  // What is missing of a shorter one takes its bytes when it is written.
+  if (const auto x = read_hello(payload); x && payload.size() <= max_handshake - 64) {
     const auto again = write(*x);
-    demand(read_hello(std::span{again}.subspan(frame_header))->from == x->from);
+    require(read_hello(std::span{again}.subspan(frame_header))->from == x->from,
+            "a hello that is written again is another one");
     if (const auto no = objection(*x, me(), "a"))
-      demand(!no->text.empty() && no->text.size() < 500);
+      require(!no->text.empty() && no->text.size() < 500, "a refusal is no sentence");
   }
   if (const auto x = read_welcome(payload)) (void)objection(*x, me(), "a", "");
   (void)read_ready(payload);
-  if (const auto x = read_refuse(payload)) demand(printable(x->text).size() <= 67);
+  if (const auto x = read_refuse(payload))
+    require(printable(x->text).size() <= 67, "too much goes into the log");
   (void)read_goodbye(payload);
 
   reception guests{me(), {"a", "b"}, limits{}};
   guests.opened(1, "", {});
   const auto v = guests.said_hello(1, payload);
-  demand(v.peer.empty() ? !v.why.empty() : v.peer == "a");
+  require(v.peer.empty() ? !v.why.empty() : v.peer == "a", "a guest is neither known nor refused");
 }
 
 /// A hello, welcome, ... that is nearly right.
@@ -105,32 +103,36 @@ struct driver {
     using kind = association::action::kind;
     for (const auto& x : a.take_actions()) {
       switch (x.what) {
-        case kind::send: demand(links.contains(x.link)); break;
+        case kind::send:
+          require(links.contains(x.link), "something is sent to a link that is gone");
+          break;
         case kind::close:
-          demand(links.erase(x.link) == 1);
-          demand(x.link != attached);
+          require(links.erase(x.link) == 1, "a link is closed that is gone");
+          require(x.link != attached, "a link is closed that still carries the session");
           break;
         case kind::session_began:
-          demand(!in_session && attached == no_link);
+          require(!in_session && attached == no_link, "a session begins within another one");
           in_session = true;
           break;
         case kind::attach:
-          demand(in_session && attached == no_link && links.contains(x.link));
+          require(in_session && attached == no_link && links.contains(x.link),
+                  "a session is attached to what it cannot be");
           attached = x.link;
           break;
         case kind::detach:
-          demand(attached != no_link && attached == x.link);
+          require(attached != no_link && attached == x.link,
+                  "a session is detached from another link");
           attached = no_link;
           break;
         case kind::session_ended:
-          demand(in_session && attached == no_link);
+          require(in_session && attached == no_link, "a session ends that is not, or with a link");
           in_session = false;
           break;
         default: break;
       }
     }
-    demand(a.link() == attached && a.in_session() == in_session);
-    demand(!a.over() || (attached == no_link && !in_session));
+    require(a.link() == attached && a.in_session() == in_session, "the actions do not tell all");
+    require(!a.over() || (attached == no_link && !in_session), "something is left at the end");
   }
 
   void step() {
@@ -154,7 +156,7 @@ struct driver {
       case 5:
         now += std::chrono::seconds{c.next() % 16};
         a.time(now);
-        if (const auto next = a.next()) demand(*next > now);
+        if (const auto next = a.next()) require(*next > now, "it wants to be called for ever");
         break;
       case 6:
         if (c.next() % 8 == 0) a.stop("enough", now);
@@ -185,7 +187,7 @@ struct driver {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   if (data[0] % 4 == 0) {
-    read_all(std::as_bytes(std::span{data + 1, size - 1}));
+    read_all(fuzz::bytes(data + 1, size - 1));
     return 0;
   }
   driver d{{data + 1, data + size}};

@@ -654,6 +654,18 @@ TEST_CASE("a dialler that is ready for another session than agreed on is not att
   CHECK(p.beta.a.link() == 1);
 }
 
+TEST_CASE("while a welcomed peer is waited for nobody dials, and when it has gone somebody does") {
+  pair p;
+  p.alpha.lost(1);
+  p.alpha.opened(2, true);
+  p.beta.lost(1);
+  p.beta.dial_failed();
+  p.beta.opened(2, false);
+  p.beta.hears(p.alpha, 2);
+  CHECK(p.beta.after(3s).empty());
+  CHECK(p.beta.lost(2) == strings{"dial"});
+}
+
 TEST_CASE("of many links that come in at once only a few are kept") {
   pair p;
   p.alpha.lost(1);

@@ -174,7 +174,11 @@ TEST_CASE("each thing that can be wrong with a hello has its code and its senten
   CHECK(code_of(h) == "malformed");
   h = hello_of("alpha", "beta");
   h.session = ~std::uint64_t{0};
+  h.to_incarnation = beta.incarnation;
   CHECK(code_of(h) == "malformed");
+  // A former beta may have said so; this one does not care.
+  h.to_incarnation = {7, 2};
+  CHECK(code_of(h).empty());
 }
 
 TEST_CASE("whoever says hello is led to the peer's association, or refused") {
