@@ -58,7 +58,7 @@ bool arrivals::add_piece(incoming& in, std::span<const std::byte> piece) {
 
 void arrivals::forget(incoming& in) {
   // Kept for the next one, unless it was one of the rare long ones.
-  constexpr std::size_t worth_keeping = 1024 * 1024;
+  constexpr std::size_t worth_keeping = std::size_t{1024} * 1024;
   in.held.clear();
   if (in.held.capacity() > worth_keeping) std::vector<std::byte>{}.swap(in.held);
 }

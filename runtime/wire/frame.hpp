@@ -44,8 +44,9 @@ constexpr bool is_handshake(frame_kind kind) noexcept {
 }
 
 inline constexpr std::size_t frame_header = 4;
-inline constexpr std::size_t max_frame = 32 * 1024;      ///< of a payload
-inline constexpr std::size_t max_handshake = 4 * 1024;   ///< of a handshake frame's payload
+inline constexpr std::size_t max_frame = std::size_t{32} * 1024;      ///< of a payload
+inline constexpr std::size_t max_handshake =
+    std::size_t{4} * 1024;   ///< of a handshake frame's payload
 
 /// What is sequenced, acknowledged and sent again is sent in one of two lanes. Order holds within
 /// a lane; the other lane's messages, and the unsequenced frames, pass between its pieces.

@@ -29,7 +29,10 @@ class frame_queue {
   struct position {
     std::size_t chunk = 0;
     std::size_t offset = 0;
-    friend auto operator<=>(const position&, const position&) = default;
+    friend bool operator==(const position&, const position&) = default;
+    friend bool operator<(const position& a, const position& b) noexcept {
+      return a.chunk != b.chunk ? a.chunk < b.chunk : a.offset < b.offset;
+    }
   };
 
   /// One message, cut into frames. `whole` is the kind of the last piece; the others are `more`.
@@ -138,7 +141,7 @@ void frame_queue::each_unacknowledged(F f) const {
       const std::size_t size = frame_header + payload_size(bytes + at);
       if (!inside) first = {bytes + at, size};
       inside = (std::to_integer<unsigned>(bytes[at]) & 1) != 0;
-      if (!inside && position{c, at} >= acknowledged_) f(first.subspan(frame_header));
+      if (!inside && !(position{c, at} < acknowledged_)) f(first.subspan(frame_header));
       at += size;
     }
   }

@@ -6,7 +6,6 @@
 #include <coppice/runtime/wire/limits.hpp>
 
 #include <chrono>
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -42,7 +41,7 @@ inline constexpr link_id no_link = 0;
 struct incarnation_id {
   std::uint64_t high = 0;
   std::uint64_t low = 0;
-  friend auto operator<=>(const incarnation_id&, const incarnation_id&) = default;
+  friend bool operator==(const incarnation_id&, const incarnation_id&) = default;
 };
 /// 32 hexadecimal digits.
 std::string to_string(const incarnation_id& id);

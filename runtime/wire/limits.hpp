@@ -12,15 +12,15 @@ namespace coppice::wire {
 struct limits {
   /// The longest message, all its pieces together. Bounds what a peer can make us hold for a
   /// message that is not complete, per lane.
-  std::size_t message_bytes = 16 * 1024 * 1024;
+  std::size_t message_bytes = std::size_t{16} * 1024 * 1024;
 
   /// What may wait per peer, written and not acknowledged or not yet written. Bounds what a slow
   /// or absent peer costs; when it is reached, senders are told at once.
-  std::size_t send_buffer_bytes = 8 * 1024 * 1024;
+  std::size_t send_buffer_bytes = std::size_t{8} * 1024 * 1024;
 
   /// What has arrived is acknowledged at the latest after so many bytes, well below the send
   /// buffer, so that a stream never waits for a timer ...
-  std::size_t ack_every_bytes = 256 * 1024;
+  std::size_t ack_every_bytes = std::size_t{256} * 1024;
 
   /// ... and at the latest after so long, so that a quiet sender's buffer empties too.
   std::chrono::milliseconds ack_every{50};

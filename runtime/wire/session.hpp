@@ -97,7 +97,7 @@ class session {
   // Two lanes share a link by runs of this size, so that the larger messages of one do not starve
   // the other, and many small ones still go out in one piece.
   static constexpr std::size_t run_bytes = frame_header + max_frame;
-  static constexpr std::size_t control_bytes = 64 * 1024;
+  static constexpr std::size_t control_bytes = std::size_t{64} * 1024;
   static constexpr std::size_t control_index = 2;
   static constexpr std::size_t none = 3;
 
