@@ -95,16 +95,16 @@ concept map_container = keyed_container<T> && requires { typename T::mapped_type
 
 template <class T>
 consteval wire_kind kind_of() {
+  constexpr bool plain_class = std::is_class_v<T> && !std::is_polymorphic_v<T>;
   if constexpr (std::is_same_v<T, bool>) return wire_kind::boolean;
   else if constexpr (std::is_integral_v<T>) return wire_kind::integer;
   else if constexpr (std::is_enum_v<T>) return wire_kind::enumeration;
   else if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) return wire_kind::real;
   else if constexpr (kind_of_class<T> != wire_kind::none) return kind_of_class<T>;
-  else if constexpr (!std::is_class_v<T> || std::is_polymorphic_v<T>) return wire_kind::none;
-  else if constexpr (std::is_aggregate_v<T>) return wire_kind::aggregate;
-  else if constexpr (map_container<T>) return wire_kind::map;
-  else if constexpr (keyed_container<T>) return wire_kind::set;
-  else if constexpr (sequence_container<T>) return wire_kind::sequence;
+  else if constexpr (plain_class && std::is_aggregate_v<T>) return wire_kind::aggregate;
+  else if constexpr (plain_class && map_container<T>) return wire_kind::map;
+  else if constexpr (plain_class && keyed_container<T>) return wire_kind::set;
+  else if constexpr (plain_class && sequence_container<T>) return wire_kind::sequence;
   else return wire_kind::none;
 }
 

@@ -115,20 +115,18 @@ bool reader::skip() noexcept {
     if (at_ == end_) return fail("it ends too early");
     const unsigned first = tag();
     std::uint64_t content = 0, values = 0;
-    if (first < 0x80 || first >= 0xe0) {  // fixint
-      ++at_;
+    if (first == no_tag) {
+      return fail("a byte that begins no value");
+    } else if (first < 0x80 || first >= 0xe0 || (first & 0xfc) == 0xc0) {
+      ++at_;  // fixint; nil, false, true
     } else if (first < 0x90) {  // fixmap
-      values = 2 * (first & 0x0fu);
+      values = std::uint64_t{2} * (first & 0x0f);
       ++at_;
     } else if (first < 0xa0) {  // fixarray
       values = first & 0x0f;
       ++at_;
     } else if (first < 0xc0) {  // fixstr
       content = first & 0x1f;
-      ++at_;
-    } else if (first == no_tag) {
-      return fail("a byte that begins no value");
-    } else if (first < 0xc4) {  // nil, false, true
       ++at_;
     } else if (first < 0xc7) {  // bin 8 to bin 32
       if (!counted(1u << (first - 0xc4), content)) return false;

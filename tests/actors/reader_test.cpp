@@ -238,6 +238,19 @@ TEST_CASE("each kind of value is skipped whole") {
                 "05"
                 "aa"
                 "00") == "7");
+  CHECK(skipped("dc0001"
+                "92c0c0"
+                "00") == "6");
+  CHECK(skipped("dd00000002"
+                "01c0"
+                "00") == "7");
+  CHECK(skipped("de0002"
+                "01c0"
+                "02c0"
+                "00") == "7");
+  CHECK(skipped("df00000001"
+                "01c0"
+                "00") == "7");
   CHECK(skipped("c1") == "a byte that begins no value");
   CHECK(skipped("91c1") == "a byte that begins no value");
 }
