@@ -415,10 +415,12 @@ class walker : public actor<note, question, fall, turn, rest, ended> {
       return;
     }
     const bool again = std::find(c.told.begin(), c.told.end(), e.incarnation) != c.told.end();
+    // A supervised actor's address leads on to the next life of its node, which counts anew.
+    const std::uint64_t home = c.slot < supervised ? 0 : c.home;
     if (e.reason.what() != exit_reason::kind::noproc) {
       const auto times = static_cast<std::size_t>(
           std::count(c.told.begin(), c.told.end(), e.incarnation) + (e.gone && again ? 0 : 1));
-      if (!book_.has_ended(c.node, c.slot, c.home, e.incarnation, times))
+      if (!book_.has_ended(c.node, c.slot, home, e.incarnation, times))
         book_.fail(what + (again ? ": twice" : ": it has not ended"));
       c.told.push_back(e.incarnation);
     } else if (c.home && !book_.address_ended(c.home)) {
