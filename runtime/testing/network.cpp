@@ -243,9 +243,8 @@ std::size_t network::write(std::uint64_t link, int side,
   connection* c = find(link);
   if (!c || !c->ends[side].open) return 0;
   direction& d = c->ways[side];
-  std::vector<std::byte> all;
-  for (const auto& p : pieces) all.insert(all.end(), p.begin(), p.end());
-  const std::size_t offered = all.size();
+  std::size_t offered = 0;
+  for (const auto& p : pieces) offered += p.size();
   const std::size_t room = how_.room - std::min(how_.room, d.bytes);
   std::size_t taken = std::min(offered, room);
   if (taken > 0 && time_.one_in(how_.short_writes)) taken = time_.any(taken + 1);
@@ -256,6 +255,12 @@ std::size_t network::write(std::uint64_t link, int side,
   if (c->broken) {
     d.bytes += taken;  // into the void
     return taken;
+  }
+  std::vector<std::byte> all;
+  all.reserve(taken);
+  for (const auto& p : pieces) {
+    const auto part = p.first(std::min(p.size(), taken - all.size()));
+    all.insert(all.end(), part.begin(), part.end());
   }
   for (std::size_t at = 0; at < taken;) {
     std::size_t size = taken - at;
@@ -346,7 +351,6 @@ void network::deliver(std::uint64_t link, int from, wire::link_events& events) {
   if (to.open) {
     time_.happened(bytes.size());
     for (const std::byte b : bytes) time_.happened(std::to_integer<std::uint64_t>(b));
-    uses_.heard(to.node, c->ends[from].node);
     const auto keep = to.link;
     events.on_bytes(*keep, bytes);
   }

@@ -28,8 +28,6 @@ class network {
                        std::function<void(wire::link_events&)> what)>
         run;
     std::function<void(std::size_t node, const std::string& what)> tell;
-    /// Something of another node was read.
-    std::function<void(std::size_t by, std::size_t of)> heard;
   };
 
   network(timeline& time, std::vector<std::string> names, const simulated_network& how,

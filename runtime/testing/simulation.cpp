@@ -72,7 +72,7 @@ struct simulated_node::implementation {
   };
 
   implementation(timeline& t, std::size_t i, std::string n, std::size_t nodes)
-      : time(t), index(i), name(std::move(n)), sessions_ended(nodes), heard(nodes) {}
+      : time(t), index(i), name(std::move(n)), sessions_ended(nodes) {}
 
   void wake_at(time_point when) {
     when = std::max(when, time.now());
@@ -145,17 +145,11 @@ struct simulated_node::implementation {
   time_point parts_by{};
 
   std::optional<time_point> stalled_since;
-  std::uint64_t stalls = 0;
+  std::vector<std::pair<time_point, time_point>> stalls;
   span stalled{0};
   std::deque<std::function<void(wire::link_events&)>> deferred;
 
   std::vector<std::uint64_t> sessions_ended;
-  struct reading {
-    time_point at{};
-    std::uint64_t stalls = 0;
-    span stalled{0};
-  };
-  std::vector<reading> heard;
 };
 
 simulated_node::simulated_node(std::unique_ptr<implementation> impl) : impl_(std::move(impl)) {}
@@ -193,11 +187,13 @@ span simulated_node::stalled_for() const noexcept {
               : span{0});
 }
 
-span simulated_node::silence_of(std::size_t other, span unnoticed) const {
-  const auto& last = impl_->heard[other];
-  return std::chrono::duration_cast<span>(impl_->time.now() - std::max(last.at, impl_->born)) -
-         (impl_->stalled - last.stalled) +
-         static_cast<span::rep>(impl_->stalls - last.stalls) * unnoticed;
+span simulated_node::ran_within(span time, span unnoticed) const {
+  const time_point since = impl_->time.now() - time;
+  for (const auto& [from, to] : impl_->stalls) {
+    const auto within = std::chrono::duration_cast<span>(to - std::max(from, since));
+    if (within > unnoticed) time -= within - unnoticed;
+  }
+  return time;
 }
 
 // ---- all of them ------------------------------------------------------------------------------
@@ -217,10 +213,6 @@ struct simulation::implementation {
       if (at(n).life == life) at(n).deliver(std::move(what));
     };
     ports.tell = [this](std::size_t n, const std::string& what) { say(at(n).name, what); };
-    ports.heard = [this](std::size_t by, std::size_t of) {
-      auto& node = at(by);
-      node.heard[of] = {time.now(), node.stalls, node.stalled};
-    };
     net.emplace(time, options.nodes, options.network, options.limits.connect_deadline,
                 std::move(ports));
   }
@@ -250,10 +242,9 @@ struct simulation::implementation {
     n.wake.reset();
     n.parting = false;
     n.stalled = span{0};
-    n.stalls = 0;
+    n.stalls.clear();
     n.stalled_since.reset();
     n.deferred.clear();
-    n.heard.assign(nodes.size(), {});
     say(n.name, "starts its life " + std::to_string(n.life));
     n.executor = std::make_unique<executor>(time.draw());
 
@@ -329,7 +320,7 @@ struct simulation::implementation {
     auto& n = at(i);
     if (!n.stalled_since) return;
     n.stalled += std::chrono::duration_cast<span>(time.now() - *n.stalled_since);
-    ++n.stalls;
+    n.stalls.emplace_back(*n.stalled_since, time.now());
     n.stalled_since.reset();
     say(n.name, "goes on");
     // Its timers are late, and so is what has arrived: any of them may come first.

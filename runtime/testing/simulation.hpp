@@ -107,9 +107,9 @@ class simulated_node {
   bool in_session_with(std::size_t other) const;
   /// How many sessions with another node all its processes have been told the end of.
   std::uint64_t sessions_ended_with(std::size_t other) const noexcept;
-  /// For how long this process has run since anything of that node was read by it. Of a stall the
-  /// last `unnoticed` before its end counts as if it had run.
-  span silence_of(std::size_t other, span unnoticed) const;
+  /// For how much of the last `time` this process has run. Of each stall so much of its end as may
+  /// go `unnoticed` counts as if it had.
+  span ran_within(span time, span unnoticed) const;
   /// For how long this process has been stalled, altogether.
   span stalled_for() const noexcept;
 

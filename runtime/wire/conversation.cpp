@@ -728,11 +728,12 @@ bool conversation::on_ended(reader& from) {
     std::lock_guard lock{guard_};
     if (const exported* e = look_up(to)) who = e->who;
   }
-  const cell_ptr of = with_.known_proxy(path, number);
-  if (!who || !of) return true;
-  auto* n = new notice_node<ended>({of->path(), of->number(), incarnation, why, gone}, watcher);
-  if (who->push(n) != detail::lane::outcome::put) detail::destroy(n);
-  if (gone) {
+  if (!who) return true;
+  // The watcher takes no notice of those that it does not watch.
+  for (const cell_ptr& of : with_.known_proxies(path, number)) {
+    auto* n = new notice_node<ended>({of->path(), of->number(), incarnation, why, gone}, watcher);
+    if (who->push(n) != detail::lane::outcome::put) detail::destroy(n);
+    if (!gone) continue;
     auto* dropped = new news{news::about::drop_watcher};
     dropped->from = who;
     tell(*of, dropped);

@@ -186,14 +186,21 @@ cell_ptr counterpart::proxy_for(std::string_view path, std::uint64_t number, boo
   std::lock_guard lock{guard};
   const std::string key{path};
   const auto [first, last] = proxies.equal_range(key);
+  // There may be one by path and one by ref: what comes of an actor is always given to the same.
+  cell_ptr by_number, unknown;
   for (auto i = first; i != last; ++i) {
     remote_address& at = **address_of(*i->second);
     const std::uint64_t known = at.number.load(std::memory_order_relaxed);
-    if (number == 0 ? !at.pinned && !at.gone : known == number) return i->second;
-    if (known != 0 || at.pinned) continue;
+    if (number == 0 ? !at.pinned && !at.gone : known == number && at.pinned == pinned)
+      return i->second;
+    if (number != 0 && known == number && !by_number) by_number = i->second;
+    if (number != 0 && known == 0 && !at.pinned && !unknown) unknown = i->second;
+  }
+  if (by_number) return by_number;
+  if (unknown) {
     // It stands for whichever actor is found there, and that is this one.
-    at.number.store(number, std::memory_order_relaxed);
-    return i->second;
+    (*address_of(*unknown))->number.store(number, std::memory_order_relaxed);
+    return unknown;
   }
   if (proxies.size() >= options.limits.remote_addresses) return {};
   auto at = std::make_shared<remote_address>();
@@ -206,13 +213,14 @@ cell_ptr counterpart::proxy_for(std::string_view path, std::uint64_t number, boo
   return proxies.emplace(key, make_proxy(home, std::move(at)))->second;
 }
 
-cell_ptr counterpart::known_proxy(std::string_view path, std::uint64_t number) {
+std::vector<cell_ptr> counterpart::known_proxies(std::string_view path, std::uint64_t number) {
+  std::vector<cell_ptr> all;
   std::lock_guard lock{guard};
   const auto [first, last] = proxies.equal_range(std::string{path});
   for (auto i = first; i != last; ++i)
     if ((*address_of(*i->second))->number.load(std::memory_order_relaxed) == number)
-      return i->second;
-  return {};
+      all.push_back(i->second);
+  return all;
 }
 
 void counterpart::tell_all(news::about what, const conversation_ptr& with, std::string_view text) {

@@ -251,8 +251,8 @@ class counterpart {
   /// The proxy for an actor there. `number` zero: whichever is found under the path. Empty: there
   /// are too many.
   cell_ptr proxy_for(std::string_view path, std::uint64_t number, bool pinned);
-  /// One that exists.
-  cell_ptr known_proxy(std::string_view path, std::uint64_t number);
+  /// Those that exist: one by path, say, and one by a ref.
+  std::vector<cell_ptr> known_proxies(std::string_view path, std::uint64_t number);
   /// `who` is told when there is room in the send buffer. It has to try once more after this call:
   /// there may be by now.
   void wait_for_room(cell_ptr who);

@@ -30,25 +30,55 @@ struct mark {
 
 class store : public actor<count, mark> {
  public:
-  explicit store(std::vector<int>* seen) : seen_(*seen) {}
-  counted on(const count& c) { return {c.number}; }
+  explicit store(std::vector<int>* seen, int more = 0) : seen_(*seen), more_(more) {}
+  counted on(const count& c) { return {c.number + more_}; }
   void on(const mark& m) { seen_.push_back(m.number); }
 
  private:
   std::vector<int>& seen_;
+  const int more_;
 };
 using store_ref = ref<count, mark>;
+
+struct introduce {
+  static constexpr std::string_view name = "scenario.introduce";
+  store_ref whom;
+};
+class holder : public actor<introduce> {
+ public:
+  explicit holder(std::vector<store_ref>* held) : held_(*held) {}
+  void on(const introduce& i) { held_.push_back(i.whom); }
+
+ private:
+  std::vector<store_ref>& held_;
+};
+
+class watcher : public actor<ended> {
+ public:
+  watcher(store_ref whom, std::vector<ended>* told) : whom_(std::move(whom)), told_(*told) {}
+  void started() { watch(whom_); }
+  void on(const ended& e) { told_.push_back(e); }
+
+ private:
+  const store_ref whom_;
+  std::vector<ended>& told_;
+};
 
 /// Two or three nodes with a store on each.
 struct stage {
   explicit stage(std::vector<std::string> nodes = {"alpha", "beta"}, simulation_options o = {})
-      : seen(nodes.size()), run(complete(std::move(o), std::move(nodes))) {}
+      : seen(nodes.size()), stores(nodes.size()), run(complete(std::move(o), std::move(nodes))) {}
 
   simulation_options complete(simulation_options o, std::vector<std::string> nodes) {
     o.seed = 1;
     o.nodes = std::move(nodes);
     o.on_start = [this](simulated_node& n) {
-      n.system().spawn<store>({.id = "store", .capacity = 60'000}, &seen[n.index()]);
+      stores[n.index()] =
+          n.system().spawn<store>({.id = "store", .capacity = 60'000}, &seen[n.index()]);
+    };
+    o.on_end = [this](simulated_node& n) {
+      stores[n.index()] = {};
+      if (at_end) at_end();
     };
     o.on_log = [this](simulated_node& n, const std::string& line) {
       log.push_back(n.name() + ": " + line);
@@ -78,6 +108,8 @@ struct stage {
   }
 
   std::vector<std::vector<int>> seen;
+  std::vector<store_ref> stores;
+  std::function<void()> at_end;
   std::vector<std::string> log;
   simulation run;
 };
@@ -225,4 +257,74 @@ TEST_CASE("a node that stops says goodbye, and its peers hold it for left") {
   CHECK(s.run[0].opinion_of(1) == opinion::left);
   CHECK(s.run[2].opinion_of(1) == opinion::left);
   CHECK(s.seen[0] == std::vector<int>{1});
+}
+
+// A watch crossed the wire to an actor that had ended, and nobody answered it: the watcher waited
+// for ever, and the entry stayed until the session's end.
+TEST_CASE("a watch that arrives after the end of its actor is told of that end") {
+  std::vector<ended> told;
+  stage s;
+  s.meet();
+  const auto far = s.far(0, 1);
+  CHECK(s.ask(0, 1, 1));
+  s.run[1].system().stop(s.stores[1]);
+  s.run.advance(100ms);
+  s.run[0].system().spawn<watcher>({.id = "watcher"}, far, &told);
+  CHECK(s.run.advance_until([&] { return !told.empty(); }, 2s));
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].gone);
+  CHECK(told[0].reason.what() == exit_reason::kind::noproc);
+}
+
+// A node takes a handle back when its peer releases it; the peer had been told of it twice, by an
+// event and by its own question, and meant one of the two. The handle went to the next actor, and
+// with it the other one's events.
+TEST_CASE("an actor that a peer knows under two addresses is still reached when one is let go") {
+  std::vector<store_ref> held;
+  stage s;
+  s.at_end = [&] { held.clear(); };
+  s.meet();
+  s.run[0].system().spawn<holder>({.id = "holder"}, &held);
+  s.run[1].run().send(s.run[1].cluster().at<introduce>("alpha:/holder").value(),
+                      introduce{s.stores[1]});
+  REQUIRE(s.run.advance_until([&] { return held.size() == 1; }, 2s));
+  CHECK(s.ask(0, 1, 1));
+  const auto far = s.far(0, 1);
+  held.clear();
+  s.run.advance(25s);
+  std::vector<int> others;
+  s.run[1].system().spawn<store>({.id = "other"}, &others, 1'000);
+  const auto other = s.run[0].cluster().at<count, mark>("beta:/other").value();
+  auto asked = s.run[0].run().begin_ask(other, count{5, {}}, 1s);
+  REQUIRE(s.run.advance_until([&] { return asked.answered(); }, 2s));
+  CHECK(asked.take().value().number == 1'005);
+  asked = s.run[0].run().begin_ask(far, count{6, {}}, 1s);
+  REQUIRE(s.run.advance_until([&] { return asked.answered(); }, 2s));
+  CHECK(asked.take().value().number == 6);
+}
+
+// The notice was given in the name of the first address that was found for the actor; whoever
+// watched it by the other one threw it away.
+TEST_CASE("the end of an actor with two addresses is told by the one under which it is watched") {
+  for (const bool by_path : {false, true}) {
+    CAPTURE(by_path);
+    std::vector<store_ref> held;
+    std::vector<ended> told;
+    stage s;
+    s.at_end = [&] { held.clear(); };
+    s.meet();
+    s.run[0].system().spawn<holder>({.id = "holder"}, &held);
+    s.run[1].run().send(s.run[1].cluster().at<introduce>("alpha:/holder").value(),
+                        introduce{s.stores[1]});
+    REQUIRE(s.run.advance_until([&] { return held.size() == 1; }, 2s));
+    CHECK(s.ask(0, 1, 1));
+    const auto far = s.far(0, 1);
+    s.run[0].system().spawn<watcher>({.id = "watcher"}, by_path ? far : held[0], &told);
+    s.run.advance(100ms);
+    s.run[1].system().stop(s.stores[1]);
+    s.run.advance(1s);
+    REQUIRE(told.size() == 1);
+    CHECK(told[0].gone);
+    CHECK(told[0].reason.what() == exit_reason::kind::shutdown);
+  }
 }

@@ -2,11 +2,7 @@
 // Clusters of two to four nodes live through random faults of their network, their machines and
 // their actors, while those send, ask and watch; all that is promised of that is checked all the
 // time, see workload.hpp.
-#include <coppice/runtime/cluster/cluster_private.hpp>
 #include "workload.hpp"
-#define private public  // DEBUG
-#include <coppice/runtime/wire/exchange_private.hpp>  // DEBUG
-#undef private  // DEBUG
 
 #include <doctest/doctest.h>
 
@@ -48,7 +44,7 @@ class world {
     until_broken(1s + span{run_.any(2'000'000)}, false);
     until_broken(4s + span{run_.any(6'000'000)}, true);
     heal();
-    need(run_.advance_until([&] { return !book_.broken.empty() || everybody(); }, settling()),
+    need(within(settling(), 50ms, [&] { return run_.all_up(); }),
          "the nodes have not come together again within the limit");
     check();
     const auto told = opinions_;
@@ -113,7 +109,8 @@ class world {
       const auto needed = suspect ? liveness_.suspect_after : liveness_.unreachable_after;
       // Of each stall so much may go unnoticed.
       const span unnoticed = liveness_.late_after + liveness_.heartbeat + 10ms;
-      const span silence = judge.silence_of(of, unnoticed);
+      const span silence =
+          judge.ran_within(judge.cluster().members()[of].silent_for + 1ms, unnoticed);
       if (silence < needed)
         book_.fail(judge.name() + " has run for only " + std::to_string(silence.count() / 1'000) +
                    " ms without hearing " + run_[of].name() + ", and says: " + line);
@@ -141,7 +138,17 @@ class world {
     }
   }
 
-  bool everybody() { return run_.all_up(); }
+  /// To look costs more than what happens between two looks, hence not at each event.
+  template <class Condition>
+  bool within(span limit, span step, Condition holds) {
+    const span until = run_.now() + limit;
+    while (!holds()) {
+      if (run_.now() >= until) return false;
+      run_.advance(step);
+      check();
+    }
+    return true;
+  }
 
   void misfortune() {
     ++counts_.faults;
@@ -210,38 +217,14 @@ class world {
     need(book_.lost() <= letters, std::to_string(book_.lost()) + " notes are lost, and only " +
                                       std::to_string(letters) + " dead letters are counted");
     crew_.rest_all(run_);
-    std::string left;
-    const bool empty = run_.advance_until([&] { return remains().empty(); }, 40s);
-    need(empty, "what remains: " + remains());
+    const bool nothing = within(40s, 500ms, [&] { return remains().empty(); });
+    need(nothing, "what remains: " + remains());
   }
   std::string remains() {
     std::string left;
     for (std::size_t i = 0; i < run_.size(); ++i) {
       const auto t = run_[i].cluster().traffic();
       if (t.proxies) left += run_[i].name() + ": " + std::to_string(t.proxies) + " proxies; ";
-      if (t.proxies)  // DEBUG
-        for (std::size_t j = 0; j < run_.size(); ++j)
-          if (auto* cp = coppice::cluster_shell_access::of(run_[i].cluster())
-                             .actors()
-                             .peer(run_[j].name())) {
-            if (cp->state_.with) {
-              for (auto& [k, w] : cp->state_.with->watches_)
-                left += " W(" + w.watcher->path() + " of " + w.watched->path() + "/" +
-                        std::to_string(w.watched->number()) + " state " +
-                        std::to_string(int(w.watched->state())) + ")";
-              for (auto& [k, w] : cp->state_.with->resolving_) left += " R(" + w->path() + ")";
-              left += " waiting " + std::to_string(cp->waiting_for_room.size()) + "," +
-                      std::to_string(cp->waiting_for_time.size());
-            }
-            for (auto& [path, x] : cp->proxies)
-              left += " " + x->path() + "/" +
-                      std::to_string((*coppice::wire::address_of(*x))->number) +
-                      ((*coppice::wire::address_of(*x))->pinned ? "p" : "") + " depth " +
-                      std::to_string(x->depth()) +
-                      (x->held_only_by(1)   ? " free"
-                       : x->held_only_by(2) ? " held by 1"
-                                            : " held by more");
-          }
       if (t.pending_asks)
         left += run_[i].name() + ": " + std::to_string(t.pending_asks) + " asks; ";
       for (const member& m : run_[i].cluster().members())
