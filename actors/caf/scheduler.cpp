@@ -26,6 +26,9 @@ constexpr std::uint32_t slot_streak = 192;
 /// more than a slice's, so that its own work has its turns too.
 constexpr std::uint32_t injection_interval = 128;
 constexpr int search_rounds = 32;
+/// A job that goes on alone puts off what belongs to the end of a slice for so many of them: what
+/// it sends to another node leaves in larger pieces.
+constexpr std::uint32_t most_put_off = 8;
 
 void relax() noexcept {
 #if defined(__x86_64__) || defined(__i386__)
@@ -120,13 +123,18 @@ class scheduler::worker final : public caf::execution_unit {
         this_worker.job_owns_itself = false;
         this_worker.handled = 1;
         const auto outcome = job->resume(this, owner_.max_throughput());
-        if (this_worker.after) end_of_slice();
         streak_ += this_worker.handled;
         since_injected_ += this_worker.handled;
+        // Alone in the world it goes on; nobody else would have to be woken for it.
+        const bool goes_on = outcome == caf::resumable::resume_later && queue.empty() &&
+                             !owner_.injected_count_.load(std::memory_order_relaxed) &&
+                             !owner_.stopping_.load(std::memory_order_relaxed) && !abandoned.load();
+        if (this_worker.after && (!goes_on || ++put_off_ == most_put_off)) {
+          put_off_ = 0;
+          end_of_slice();
+        }
         if (outcome == caf::resumable::resume_later) {
-          // Alone in the world it goes on; nobody else would have to be woken for it.
-          if (queue.empty() && !owner_.injected_count_.load(std::memory_order_relaxed) &&
-              !owner_.stopping_.load(std::memory_order_relaxed) && !abandoned.load()) {
+          if (goes_on) {
             epoch.store(epoch.load(std::memory_order_relaxed) + 2, std::memory_order_relaxed);
             continue;
           }
@@ -220,6 +228,7 @@ class scheduler::worker final : public caf::execution_unit {
   std::uint32_t streak_ = 0;
   std::uint32_t passed_over_ = 0;  ///< jobs chosen while others waited in the ring
   std::uint32_t since_injected_ = 0;  ///< events handled
+  std::uint32_t put_off_ = 0;  ///< ends of slices
 };
 
 // ---- a thread for one cell --------------------------------------------------------------------

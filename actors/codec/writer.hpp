@@ -28,7 +28,10 @@ class writer {
   void nil() { close(nil(open())); }
   void boolean(bool x) { close(boolean(open(), x)); }
   void integer(std::int64_t x) { close(integer(open(), x)); }
-  void unsigned_integer(std::uint64_t x) { close(unsigned_integer(open(), x)); }
+  void unsigned_integer(std::uint64_t x) {
+    if (x < 0x80) out_.push_back(static_cast<std::byte>(x));
+    else close(unsigned_integer(open(), x));
+  }
   void real(double x) { close(real(open(), x)); }
   void real(float x) { close(real(open(), x)); }
   void text(std::string_view x) { close(text(open(), x)); }

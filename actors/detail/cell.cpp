@@ -212,6 +212,8 @@ bool cell::run(std::uint32_t budget, std::uint32_t& handled) {
     }
     ++handled;
     dispatch(x);
+    if (this_worker.after && this_worker.after_since != now()) [[unlikely]]
+      end_of_slice();  // the next handlers may be slow
     if (state() == cell_state::ended) [[unlikely]]
       return leave();
   }

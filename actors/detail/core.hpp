@@ -10,6 +10,7 @@
 #include <optional>
 #include <stop_token>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <coppice/actors/detail/cell.hpp>
@@ -32,7 +33,8 @@ struct slice_mark {
 };
 
 /// Work that is put off to the end of the slice that made it, so that it is done once for all
-/// events of the slice: what they send to another node leaves in one write.
+/// events of the slice: what they send to another node leaves in one write. A job that goes on
+/// alone puts it off over several slices, and none for longer than a millisecond.
 class after_slice {
  public:
   virtual void slice_ended() noexcept = 0;
@@ -54,6 +56,12 @@ struct thread_context {
   bool job_owns_itself = false;  ///< the last job was a cell: nothing of it may be touched
   bool cell_ended = false;       ///< and it has ended
   after_slice* after = nullptr;  ///< what is to be done when the slice has ended
+  tick after_since = 0;          ///< the time of the first of these
+
+  void put_off(after_slice& x, tick now) noexcept {
+    if (!after) after_since = now;
+    x.next_after = std::exchange(after, &x);
+  }
 };
 inline thread_local constinit thread_context this_worker{};
 

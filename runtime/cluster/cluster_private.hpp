@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <coppice/actors/detail/delivery.hpp>
 #include <coppice/runtime/cluster/cluster.hpp>
 #include <coppice/runtime/cluster/directory.hpp>
 #include <coppice/runtime/cluster/liveness.hpp>
@@ -111,6 +112,7 @@ class cluster_shell final : public wire::link_events {
   void plan(time_point at);
 
   system& home_;
+  detail::delivery delivery_;  ///< of the carrier's thread
   cluster_options options_;
   std::unique_ptr<wire::carrier> carrier_;
   const cluster_options::entry* own_ = nullptr;

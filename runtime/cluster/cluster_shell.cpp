@@ -127,6 +127,7 @@ struct cluster_shell::way final : wire::outlet {
 cluster_shell::cluster_shell(system& home, cluster_options options,
                              std::unique_ptr<wire::carrier> carrier)
     : home_(home),
+      delivery_(detail::core_of(home)),
       options_(std::move(options)),
       carrier_(std::move(carrier)),
       directory_(home),
@@ -276,8 +277,10 @@ void cluster_shell::on_bytes(wire::link& from, std::span<const std::byte> bytes)
   auto* c = static_cast<connection*>(from.owner);
   if (!c) return;
   const time_point at = now();
+  delivery_.begin();
   const bool goes_on = c->reader.feed(
       bytes, [&](frame_kind kind, std::span<const std::byte> x) { return on_frame(*c, kind, x); });
+  delivery_.end();
   if (c->carries && c->of) {
     peer& p = *c->of;
     detail::liveness_actions todo;

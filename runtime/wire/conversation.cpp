@@ -42,10 +42,10 @@ void begin(writer& to, message_kind what) { to.unsigned_integer(static_cast<std:
 /// What this thread's slice has sent leaves when the slice has ended.
 class flusher final : public detail::after_slice {
  public:
-  void note(const conversation& of, const std::shared_ptr<outlet>& way) {
+  void note(const conversation& of, const std::shared_ptr<outlet>& way, tick now) {
     if (last_ == &of) return;
     last_ = &of;
-    if (ways_.empty()) next_after = std::exchange(detail::this_worker.after, this);
+    if (ways_.empty()) detail::this_worker.put_off(*this, now);
     if (std::find(ways_.begin(), ways_.end(), way) == ways_.end()) ways_.push_back(way);
   }
   void slice_ended() noexcept override {
@@ -58,6 +58,11 @@ class flusher final : public detail::after_slice {
   const conversation* last_ = nullptr;  ///< only to be compared
   std::vector<std::shared_ptr<outlet>> ways_;
 };
+
+/// Of the actor that a proxy stands for: there may be two for one, by path and by ref.
+std::uint64_t number_there(const cell& proxy) {
+  return (*address_of(proxy))->number.load(std::memory_order_relaxed);
+}
 
 bool skip_rest(reader& from, std::size_t fields) {
   for (; fields > 0; --fields)
@@ -85,7 +90,7 @@ void conversation::flush_soon() noexcept {
     return;
   }
   thread_local flusher here;
-  here.note(*this, way_);
+  here.note(*this, way_, with_.home.clock.now());
 }
 
 /// An answer to a request of the peer's.
@@ -175,14 +180,15 @@ std::uint32_t conversation::export_handle(cell* x) {
   return handle;
 }
 
-std::optional<std::uint32_t> conversation::watching(const cell* watcher, std::uint64_t number,
-                                                    bool gone) {
+std::optional<conversation::watch> conversation::watching(const cell& watcher,
+                                                          std::uint64_t watched, bool no_more) {
   std::lock_guard lock{guard_};
-  const auto found = watches_.find({watcher->number(), number});
+  const auto found = watches_.find({number_there(watcher), watched});
   if (found == watches_.end()) return std::nullopt;
-  const std::uint32_t incarnation = found->second.incarnation;
-  if (gone) watches_.erase(found);
-  return incarnation;
+  if (!no_more) return found->second;
+  watch last = std::move(found->second);
+  watches_.erase(found);
+  return last;
 }
 
 // ---- refs in events ---------------------------------------------------------------------------
@@ -304,8 +310,10 @@ conversation::exported* conversation::look_up(std::uint32_t handle) noexcept {
   return e.who ? &e : nullptr;
 }
 
-bool conversation::target(std::uint32_t to, std::uint32_t index, cell_ptr& who,
-                          const event_type*& event, errc& code, const char*& why) {
+bool conversation::target(std::uint32_t to, std::uint32_t index, errc& code, const char*& why) {
+  if (to != 0 && to == recent_.handle && index == recent_.index) [[likely]]
+    return true;
+  recent_ = {};
   std::lock_guard lock{guard_};
   exported* e = look_up(to);
   if (!e) {
@@ -313,19 +321,21 @@ bool conversation::target(std::uint32_t to, std::uint32_t index, cell_ptr& who,
     why = "no actor has that handle";
     return false;
   }
-  who = e->who;
-  const auto table = who->type().events;
+  recent_.who = e->who;
+  const auto table = recent_.who->type().events;
   if (index >= table.size() || index >= e->allowed.size() || !table[index]->wire) {
     code = errc::unknown_event;
     why = "the actor's table has no such event";
     return false;
   }
-  event = table[index];
+  recent_.event = table[index];
   if (!e->allowed[index]) {
     code = errc::denied;
     why = "the sending node may not address this actor with this event";
     return false;
   }
+  recent_.handle = to;
+  recent_.index = index;
   return true;
 }
 
@@ -333,22 +343,23 @@ bool conversation::on_event(reader& from) {
   std::uint32_t to = 0, index = 0;
   if (!get_number(from, to) || !get_number(from, index)) return false;
   with_.counts.events_received.fetch_add(1, std::memory_order_relaxed);
-  cell_ptr who;
-  const event_type* event = nullptr;
   errc code{};
   const char* why = nullptr;
-  if (!target(to, index, who, event, code, why)) {
+  const bool known = target(to, index, code, why);
+  cell* const who = recent_.who.get();
+  const event_type* const event = recent_.event;
+  if (!known) {
     const auto letter = code == errc::denied          ? dead_letter_reason::denied
                         : code == errc::unknown_event ? dead_letter_reason::unknown_event
                                                       : dead_letter_reason::gone;
     if (code == errc::denied) with_.counts.denied.fetch_add(1, std::memory_order_relaxed);
-    with_.home.dead(letter, event, who.get());
+    with_.home.dead(letter, event, who);
     if (code != errc::gone) with_.offence(why);
     return true;
   }
   detail::node* x = event->wire->decode_event(from);
   if (!x) {
-    with_.home.dead(dead_letter_reason::malformed, event, who.get());
+    with_.home.dead(dead_letter_reason::malformed, event, who);
     return false;
   }
   who->send(x);
@@ -362,11 +373,11 @@ bool conversation::on_request(reader& from) {
       !from.unsigned_integer(left))
     return false;
   with_.counts.asks_received.fetch_add(1, std::memory_order_relaxed);
-  cell_ptr who;
-  const event_type* event = nullptr;
   errc code{};
   const char* why = nullptr;
-  const bool known = target(to, index, who, event, code, why);
+  const bool known = target(to, index, code, why);
+  cell* const who = recent_.who.get();
+  const event_type* const event = recent_.event;
   if (!known || !event->wire->decode_request) {
     if (code == errc::denied) with_.counts.denied.fetch_add(1, std::memory_order_relaxed);
     if (known) code = errc::unknown_event, why = "the event is no request there";
@@ -392,7 +403,7 @@ bool conversation::on_request(reader& from) {
   request* x = good ? event->wire->decode_request(from) : nullptr;
   if (!x) {
     detail::chain_link::release(chain);
-    with_.home.dead(dead_letter_reason::malformed, event, who.get());
+    with_.home.dead(dead_letter_reason::malformed, event, who);
     refuse(correlation, errc::invalid,
            make_cause(std::string{"the event cannot be read: "} +
                           (from.failure() ? from.failure() : "it makes no sense"),
@@ -611,6 +622,7 @@ bool conversation::on_release(reader& from) {
   std::uint32_t handle = 0;
   std::uint64_t uses = 0;
   if (!get_number(from, handle) || !from.unsigned_integer(uses)) return false;
+  if (handle == recent_.handle) recent_ = {};
   cell_ptr last;
   std::lock_guard lock{guard_};
   exported* e = look_up(handle);
@@ -650,8 +662,8 @@ bool conversation::on_relation(message_kind what, reader& from) {
       {
         std::lock_guard lock{guard_};
         if (watches_.size() >= with_.options.limits.remote_addresses) return true;
-        const auto [at, fresh] =
-            watches_.try_emplace({other->number(), who->number()}, watch{other, who, incarnation});
+        const auto [at, fresh] = watches_.try_emplace({number_there(*other), who->number()},
+                                                      watch{other, who, incarnation});
         at->second.incarnation = incarnation;
         if (!fresh) break;
       }
@@ -665,7 +677,8 @@ bool conversation::on_relation(message_kind what, reader& from) {
       break;
     }
     case message_kind::unwatch:
-      if (watching(other.get(), who->number(), true)) who->tell(control::unwatch, {}, other.get());
+      if (const auto last = watching(*other, who->number(), true))
+        who->tell(control::unwatch, {}, last->watcher.get());
       break;
     case message_kind::link:
     case message_kind::unlink: {
@@ -757,6 +770,7 @@ void conversation::close(std::string_view why) {
   std::map<std::pair<std::uint64_t, std::uint64_t>, watch> watches;
   std::unordered_map<std::uint32_t, cell_ptr> resolving;
   std::vector<exported> exports;
+  recent_ = {};
   {
     std::lock_guard lock{guard_};
     if (closed_.exchange(true, std::memory_order_acq_rel)) return;
@@ -774,6 +788,7 @@ void conversation::close(std::string_view why) {
 }
 
 void conversation::time(tick now) {
+  recent_ = {};  // it may have ended, and keep others
   std::vector<request*> late;
   {
     std::lock_guard lock{guard_};

@@ -92,12 +92,8 @@ void exchange::began(counterpart& with, std::shared_ptr<outlet> way, bool reborn
 }
 
 void exchange::message(counterpart& from, std::span<const std::byte> message) {
-  conversation* with;
-  {
-    std::lock_guard lock{from.guard};
-    with = from.state_.with.get();  // stays until `ended`, which does not come meanwhile
-  }
-  if (with) with->message(message);
+  // Only `began` and `ended` change it, and neither comes meanwhile: no lock.
+  if (conversation* with = from.state_.with.get()) with->message(message);
 }
 
 void exchange::ended(counterpart& with, std::string_view why, bool restarted) {

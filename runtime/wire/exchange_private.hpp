@@ -170,8 +170,12 @@ class conversation final : public detail::answer_sink, public detail::ref_port {
   void withdraw_resolve(std::uint32_t correlation) noexcept;
   /// How this node's actor is named to the peer; zero: too many are.
   std::uint32_t export_handle(cell* x);
-  /// What the watcher behind `watcher` calls its incarnation; nothing: it does not watch.
-  std::optional<std::uint32_t> watching(const cell* watcher, std::uint64_t number, bool gone);
+  struct watch {
+    cell_ptr watcher, watched;
+    std::uint32_t incarnation;  ///< as the watcher calls its own
+  };
+  /// The watch of this node's actor by the one behind the proxy `watcher`; nothing: there is none.
+  std::optional<watch> watching(const cell& watcher, std::uint64_t watched, bool no_more);
 
   std::uint32_t number() const noexcept { return number_; }
   bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
@@ -188,10 +192,6 @@ class conversation final : public detail::answer_sink, public detail::ref_port {
     cell_ptr who;
     std::uint64_t uses = 0;  ///< times the peer was told of it, less those it has given back
     std::vector<bool> allowed;  ///< by the index of the event in the actor's table
-  };
-  struct watch {
-    cell_ptr watcher, watched;
-    std::uint32_t incarnation;
   };
   friend void intrusive_ptr_add_ref(conversation* x) noexcept {
     x->references_.fetch_add(1, std::memory_order_relaxed);
@@ -215,9 +215,9 @@ class conversation final : public detail::answer_sink, public detail::ref_port {
   bool on_relation(message_kind what, detail::reader& from);
   bool on_signal(detail::reader& from);
   bool on_ended(detail::reader& from);
-  /// The actor and the event that an incoming message is for. False: it has been refused.
-  bool target(std::uint32_t to, std::uint32_t index, cell_ptr& who, const event_type*& event,
-              errc& code, const char*& why);
+  /// Leaves in `recent_` the actor and the event that an incoming message is for, as far as they
+  /// are known. False: it has to be refused.
+  bool target(std::uint32_t to, std::uint32_t index, errc& code, const char*& why);
   bool read_chain(detail::reader& from, detail::request& x);
   void announce(std::uint32_t correlation, const cell_ptr& who);
   void refuse(std::uint32_t correlation, errc code, const cause_ptr& why);
@@ -230,6 +230,14 @@ class conversation final : public detail::answer_sink, public detail::ref_port {
   std::atomic<std::uint32_t> references_{0};
   std::atomic<bool> closed_{false};
 
+  /// Whom the last message was for, because most come in runs. Of the one who receives.
+  struct {
+    std::uint32_t handle = 0;  ///< zero: the message was refused
+    std::uint32_t index = 0;
+    cell_ptr who;
+    const event_type* event = nullptr;
+  } recent_;
+
   mutable std::mutex guard_;
   std::uint32_t last_correlation_ = 0;
   std::unordered_map<std::uint32_t, detail::request*> pending_;
@@ -237,7 +245,7 @@ class conversation final : public detail::answer_sink, public detail::ref_port {
   std::vector<exported> exports_;  ///< by handle, less one
   std::vector<std::uint32_t> free_handles_;
   std::unordered_map<const cell*, std::uint32_t> handles_;
-  /// By the numbers of both, whose order is the same in each run of a simulation.
+  /// By the numbers of both on their nodes, whose order is the same in each run of a simulation.
   std::map<std::pair<std::uint64_t, std::uint64_t>, watch> watches_;
 };
 

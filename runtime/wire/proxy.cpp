@@ -362,7 +362,7 @@ bool proxy::forward_credit(request* x) {
 /// An actor of this node that the one behind this proxy watches has ended.
 bool proxy::forward_end(node* x) {
   const ended& e = static_cast<notice_node<ended>*>(x)->value;
-  const auto watching = with_->watching(cell_, e.number, e.gone);
+  const auto watching = with_->watching(*cell_, e.number, e.gone);
   const std::uint32_t handle = handle_now();
   if (!watching || !handle) {
     detail::destroy(x);
@@ -376,7 +376,7 @@ bool proxy::forward_end(node* x) {
   to.unsigned_integer(e.incarnation);
   put_reason(to, e.reason, exchange_access::options(*at_->space).node);
   to.boolean(e.gone);
-  to.unsigned_integer(*watching);
+  to.unsigned_integer(watching->incarnation);
   if (!send(bytes)) return false;
   detail::destroy(x);
   return true;
