@@ -22,6 +22,7 @@
 #include <iostream>
 #include <map>
 #include <optional>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -37,24 +38,45 @@ using namespace coppice::bench;
 
 // ---- what is expected ----------------------------------------------------------------------
 
-// How much better than its peers a row has to be. A new row is one line here and one function in
-// each program that measures it.
+// How much better than its peers a row has to be, and how near its reference. A new row is one line
+// here and one function in each program that measures it.
 struct target {
   std::string_view row;
-  std::optional<double> caf;
-  std::optional<double> otp;
+  std::optional<double> caf{};
+  std::optional<double> otp{};
+  std::optional<double> reference{};
 };
 
 constexpr target targets[] = {
-    {"ping_pong", 6.0, 5.0},    {"ask", 5.0, 5.0},          {"fan_in_4", 2.5, 1.2},
-    {"ring", 6.0, 5.0},         {"bytes", 2.7, 5.9},        {"restart_1", 4.0, 3.0},
-    {"idle_wake", 2.0, {}},     {"start", 2.5, 8.0},        {"stop", 8.0, 40.0},
-    {"restart_1000", 3.0, 8.0}, {"one_for_all", 8.0, 25.0},
+    {"ping_pong", 6.0, 5.0},
+    {"ask", 5.0, 5.0},
+    {"fan_in_4", 2.5, 1.2},
+    {"ring", 6.0, 5.0},
+    {"bytes", 2.7, 5.9},
+    {"restart_1", 4.0, 3.0},
+    {"idle_wake", 2.0, {}},
+    {"start", 2.5, 8.0},
+    {"stop", 8.0, 40.0},
+    {"restart_1000", 3.0, 8.0},
+    {"one_for_all", 8.0, 25.0},
+    {"remote_rtt_p50", {}, 1 / 1.1, 1 / 1.25},
+    {"remote_rtt_p50_tls", {}, {}, 1 / 1.15},
+    {"remote_one_way_64", {}, 20.0},
+    {"remote_one_way_4k", {}, 5.0},
+    {"remote_one_way_4k_tls", {}, 2.5},
+    {"peers_16", {}, {}, 0.8},
+    {"kill_to_unreachable", {}, {}, 1 / 4.0},
 };
 
 // Limits for our own figures that the driver itself knows of; the other guards bring theirs.
 constexpr std::pair<std::string_view, double> own_limits[] = {
     {"fan_in_4_rss", 32},
+    {"hang_to_suspect", 1'000},
+    {"hang_to_unreachable", 5'000},
+    {"hang_to_suspect_loopback", 300},
+    {"hang_to_unreachable_loopback", 600},
+    {"slow_receiver", 64},
+    {"slow_receiver_sender", 64},
     {"compile_actor_hpp", 1},
 };
 
@@ -67,13 +89,12 @@ constexpr int most_guard_rounds = 3;
 // ---- contenders ----------------------------------------------------------------------------
 
 constexpr std::array<std::string_view, contenders> titles = {"ours", "CAF stealing", "CAF sharing",
-                                                             "OTP"};
+                                                             "OTP", "reference"};
 
 struct program {
   strings before_row;
-  strings after_row;
-  strings rows;
-  strings hung;  // rows that it did not end in time
+  strings after_row{};
+  strings rows{};
 
   strings command(std::string_view row) const {
     auto words = before_row;
@@ -84,9 +105,6 @@ struct program {
   bool has(std::string_view row) const {
     return std::find(rows.begin(), rows.end(), row) != rows.end();
   }
-  bool has_hung(std::string_view row) const {
-    return std::find(hung.begin(), hung.end(), row) != hung.end();
-  }
 };
 
 // ---- the run -------------------------------------------------------------------------------
@@ -95,10 +113,11 @@ struct program {
 class bench {
  public:
   bench(const options& chosen, fs::path folder) : options_(chosen), folder_(std::move(folder)) {
-    find_our_program();
+    find_our_programs();
     for (const auto& each : targets) rows_.emplace_back(each.row);
-    for (const auto& row : programs_[ours].rows)
-      if (std::find(rows_.begin(), rows_.end(), row) == rows_.end()) rows_.push_back(row);
+    for (const auto& mine : programs_[ours])
+      for (const auto& row : mine.rows)
+        if (std::find(rows_.begin(), rows_.end(), row) == rows_.end()) rows_.push_back(row);
   }
 
   // Everything that --rows may name.
@@ -130,10 +149,9 @@ class bench {
     std::cerr << "guards:";
     for (int round = 1; round <= std::min(options_.rounds, most_guard_rounds); ++round) {
       for (const auto& [guard, limit] : guards_)
-        if (chosen(guard))
-          measure(ours, programs_[ours].command(guard), guard, round, guard_figures_);
+        if (chosen(guard)) measure(ours, guarded().command(guard), guard, round, guard_figures_);
       if (chosen(cost_ledger))
-        measure(ours, programs_[ours].command(cost_ledger), cost_ledger, round, ledger_figures_);
+        measure(ours, guarded().command(cost_ledger), cost_ledger, round, ledger_figures_);
     }
     if (chosen(compile_guard)) time_compiler();
     std::cerr << "\n";
@@ -159,29 +177,42 @@ class bench {
     return answer.output;
   }
 
-  void find_our_program() {
-    auto& mine = programs_[ours];
-    mine.before_row = {(folder_ / "bench_coppice_rows").string()};
-    mine.rows = split(query(mine, "--list"), '\n');
-    for (const auto& line : split(query(mine, "--list-guards"), '\n')) {
+  void find_our_programs() {
+    programs_[ours] = {
+        {.before_row = {(folder_ / "bench_coppice_rows").string()}},
+        {.before_row = {(folder_ / "bench_coppice_remote_rows").string()},
+         .after_row = {std::to_string(options_.slow_receiver.count())}},
+    };
+    for (auto& mine : programs_[ours]) mine.rows = split(query(mine, "--list"), '\n');
+    for (const auto& line : split(query(guarded(), "--list-guards"), '\n')) {
       std::istringstream words(line);
       std::string name;
       double limit = 0;
       words >> name;
       guards_[name] = words >> limit ? std::optional(limit) : std::nullopt;
     }
-    std::erase_if(mine.rows, [&](const std::string& row) {
+    std::erase_if(programs_[ours].front().rows, [&](const std::string& row) {
       return guards_.contains(row) || row == cost_ledger;
     });
   }
 
+  // The first of our programs also measures the guards and the ledger.
+  const program& guarded() const { return programs_[ours].front(); }
+
+  // Which of a contender's programs knows the row.
+  const program* program_for(contender who, std::string_view row) const {
+    for (const auto& each : programs_[who])
+      if (each.has(row)) return &each;
+    return nullptr;
+  }
+
   void find_peers() {
     for (auto [who, policy] : {std::pair{caf_stealing, "stealing"}, {caf_sharing, "sharing"}}) {
-      auto& peer = programs_[who];
-      peer.before_row = {(folder_ / "bench_caf_rows").string()};
+      program peer{.before_row = {(folder_ / "bench_caf_rows").string()}};
       peer.rows = split(query(peer, "--list"), '\n');
       caf_version_ = query(peer, "--version");
       peer.after_row = {policy};
+      programs_[who] = {peer};
     }
     if (!in_path("erl") || !in_path("erlc")) {
       otp_version_ =
@@ -189,23 +220,26 @@ class bench {
           "(Debian: erlang-base)\n";
       return;
     }
-    auto source = (folder_ / "otp_rows.erl").string();
-    auto compiled = run({"erlc", "-o", scratch_.path().string(), source}, options_.timeout);
-    if (!compiled.failure.empty())
-      throw std::runtime_error("erlc " + source + ": " + compiled.failure + "\n" + compiled.output);
-    auto& peer = programs_[otp];
-    peer.before_row = {"erl", "-noshell", "-pa",  scratch_.path().string(),
-                       "-s",  "otp_rows", "main", "-extra"};
+    for (const char* module : {"otp_rows.erl", "otp_remote_rows.erl"}) {
+      auto source = (folder_ / module).string();
+      auto compiled = run({"erlc", "-o", scratch_.path().string(), source}, options_.timeout);
+      if (!compiled.failure.empty())
+        throw std::runtime_error("erlc " + source + ": " + compiled.failure + "\n" +
+                                 compiled.output);
+    }
+    program peer{.before_row = {"erl", "-noshell", "-pa", scratch_.path().string(), "-s",
+                                "otp_rows", "main", "-extra"}};
     peer.rows = split(query(peer, "--list"), '\n');
     otp_version_ = query(peer, "--version");
+    programs_[otp] = {peer};
   }
 
   void run_row(const std::string& row, int round) {
-    if (!programs_[ours].has(row)) fail(ours, row, round, "the program does not know this row");
+    if (!program_for(ours, row)) fail(ours, row, round, "no program knows this row");
     for (int i = 0; i < contenders; ++i) {
       auto who = static_cast<contender>(i);
-      if (programs_[who].has(row) && !programs_[who].has_hung(row))
-        measure(who, programs_[who].command(row), row, round, row_figures_);
+      if (const auto* knows = program_for(who, row); knows && !has_hung(who, row))
+        measure(who, knows->command(row), row, round, row_figures_);
     }
   }
 
@@ -215,7 +249,7 @@ class bench {
     auto result = run(command, options_.timeout);
     // A peer that cannot do a row in time is a finding. Later rounds do not wait for it again.
     if (result.hung && who != ours) {
-      programs_[who].hung.emplace_back(row);
+      hung_.emplace(who, row);
       std::cerr << " (" << remark(who, row) << ")" << std::flush;
       return;
     }
@@ -223,9 +257,13 @@ class bench {
     if (!result.failure.empty()) fail(who, row, round, result.failure);
   }
 
+  bool has_hung(contender who, std::string_view row) const {
+    return hung_.contains({who, std::string(row)});
+  }
+
   // What is to be said of a row that a peer did not end; empty if it did.
   std::string remark(contender who, std::string_view row) const {
-    if (!programs_[who].has_hung(row)) return {};
+    if (!has_hung(who, row)) return {};
     std::ostringstream text;
     text << titles[who] << ": no end within " << options_.timeout.count() << " s";
     return text.str();
@@ -246,7 +284,8 @@ class bench {
   options options_;
   fs::path folder_;
   scratch_folder scratch_;
-  std::array<program, contenders> programs_;
+  std::array<std::vector<program>, contenders> programs_;
+  std::set<std::pair<contender, std::string>> hung_;  // rows that a peer did not end in time
   std::string caf_version_;
   std::string otp_version_;
   strings rows_;
@@ -322,7 +361,7 @@ void print_table(const std::vector<strings>& lines) {
 target target_of(const std::string& row) {
   for (const auto& each : targets)
     if (each.row == row) return each;
-  return {row, {}, {}};
+  return {row};
 }
 
 bool below(std::optional<double> ratio, std::optional<double> wanted) {
@@ -354,21 +393,25 @@ void bench::print_tables() const {
   if (!row_figures_.all().empty()) {
     std::cout << "\nMedians; rounds: " << options_.rounds
               << ". A ratio above 1 says that we are better; CAF's is to its better "
-                 "policy.\n\n";
+                 "policy. Ref is what ours measured beside it.\n\n";
     std::vector<strings> lines = {{"row", "unit", "ours", "CAF stealing", "CAF sharing", "OTP",
-                                   "ratio CAF", "target CAF", "ratio OTP", "target OTP", ""}};
+                                   "ref", "ratio CAF", "target CAF", "ratio OTP", "target OTP",
+                                   "ratio ref", "target ref", ""}};
     for (const auto& row : row_figures_.all()) {
       auto wanted = target_of(row.name);
-      auto caf = row.ratio_to(row.caf()), erlang = row.ratio_to(row.median(otp));
-      bool missed = below(caf, wanted.caf) || below(erlang, wanted.otp);
+      auto caf = row.ratio_to(row.caf()), erlang = row.ratio_to(row.median(otp)),
+           beside = row.ratio_to(row.median(reference));
+      bool missed =
+          below(caf, wanted.caf) || below(erlang, wanted.otp) || below(beside, wanted.reference);
       std::string remarks = missed ? "BELOW TARGET" : "";
       for (auto who : {caf_stealing, caf_sharing, otp})
         if (auto said = remark(who, row.name); !said.empty())
           remarks += (remarks.empty() ? "" : "; ") + said;
       lines.push_back({row.name, row.unit, readable(row.median(ours)),
                        readable(row.median(caf_stealing)), readable(row.median(caf_sharing)),
-                       readable(row.median(otp)), readable(caf), readable(wanted.caf),
-                       readable(erlang), readable(wanted.otp), remarks});
+                       readable(row.median(otp)), readable(row.median(reference)), readable(caf),
+                       readable(wanted.caf), readable(erlang), readable(wanted.otp),
+                       readable(beside), readable(wanted.reference), remarks});
     }
     print_table(lines);
   }

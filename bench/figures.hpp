@@ -16,9 +16,11 @@
 /// What the contenders of the bench measured: samples, medians, ratios.
 namespace coppice::bench {
 
-enum contender { ours, caf_stealing, caf_sharing, otp, contenders };
+/// The last one is no program: what ours measured beside its own figure, in the same process.
+enum contender { ours, caf_stealing, caf_sharing, otp, reference, contenders };
 
 inline constexpr std::string_view ledger_prefix = "ledger:";
+inline constexpr std::string_view reference_prefix = "reference:";
 
 /// One figure by name and unit: all samples, per contender.
 struct metric {
@@ -65,10 +67,12 @@ class figures {
       double value = 0;
       if (!(words >> name >> value >> unit) || words >> surplus || !std::isfinite(value))
         return "printed '" + line + "', expected NAME VALUE UNIT";
+      const bool compared = name.starts_with(reference_prefix);
+      if (compared) name.erase(0, reference_prefix.size());
       auto& figure = find(name, unit);
       if (figure.unit != unit)
         return "printed " + name + " in " + unit + ", the others in " + figure.unit;
-      figure.samples[who].push_back(value);
+      figure.samples[compared ? reference : who].push_back(value);
     }
     return taken > 0 ? "" : "printed no figure";
   }
@@ -116,8 +120,10 @@ inline std::string to_json(std::initializer_list<const figures*> groups) {
       json << separator << "  {\"name\": " << quoted(each.name)
            << ", \"unit\": " << quoted(each.unit) << ", \"ours\": " << number(each.median(ours))
            << ", \"caf\": " << number(each.caf()) << ", \"otp\": " << number(each.median(otp))
+           << ", \"reference\": " << number(each.median(reference))
            << ", \"ratio_caf\": " << number(each.ratio_to(each.caf()))
-           << ", \"ratio_otp\": " << number(each.ratio_to(each.median(otp))) << "}";
+           << ", \"ratio_otp\": " << number(each.ratio_to(each.median(otp)))
+           << ", \"ratio_reference\": " << number(each.ratio_to(each.median(reference))) << "}";
       separator = ",\n";
     }
   json << "\n]\n";

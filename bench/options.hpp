@@ -21,11 +21,12 @@ struct options {
   std::string json;
   bool list = false;
   std::chrono::seconds timeout{120};
+  std::chrono::seconds slow_receiver{60};
 };
 
 inline constexpr const char* usage =
     "usage: coppice_bench [--rounds N] [--rows a,b,...] [--json FILE] [--timeout SECONDS] "
-    "[--list]\n";
+    "[--slow-receiver SECONDS] [--list]\n";
 
 /// The command line was wrong: its text is for the user.
 struct bad_command_line : std::runtime_error {
@@ -67,6 +68,8 @@ inline options parse(int argc, char** argv) {
       chosen.json = value();
     } else if (option == "--timeout") {
       chosen.timeout = std::chrono::seconds(positive_number(option, value()));
+    } else if (option == "--slow-receiver") {
+      chosen.slow_receiver = std::chrono::seconds(positive_number(option, value()));
     } else if (option == "--list") {
       chosen.list = true;
     } else {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
@@ -34,6 +35,12 @@ inline constexpr std::uint64_t group_restarts = 11;
 inline constexpr std::uint64_t snapshot_children = 100'000;
 inline constexpr std::uint64_t wake_samples = 50;
 inline constexpr std::chrono::milliseconds wake_gap{40};
+// Between nodes. otp_remote_rows.erl does the same.
+inline constexpr std::uint64_t remote_warm_up = 1'000;
+inline constexpr std::uint64_t remote_round_trips = 20'000;
+inline constexpr std::chrono::milliseconds remote_sending{1'500};
+inline constexpr std::uint64_t kills = 11;
+inline constexpr std::size_t piece_bytes = 1'024;
 
 /// A row's name and the function that measures and reports it.
 template <class... Context>
@@ -62,6 +69,11 @@ inline void report(std::string_view name, double value, std::string_view unit) {
   std::printf("%.*s %.6g %.*s\n", static_cast<int>(name.size()), name.data(), value,
               static_cast<int>(unit.size()), unit.data());
   std::fflush(stdout);
+}
+
+/// The same for what a figure of that name is measured against, in the same process.
+inline void report_reference(std::string_view name, double value, std::string_view unit) {
+  report("reference:" + std::string(name), value, unit);
 }
 
 /// Measures from its construction on.

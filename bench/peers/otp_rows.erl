@@ -6,7 +6,7 @@
 -module(otp_rows).
 -behaviour(supervisor).
 
--export([main/0]).
+-export([main/0, report/3]).
 -export([init/1, start_worker/1, start_worker/2, start_dynamic/0]).
 -export([handle_call/3, handle_cast/2]).
 
@@ -20,7 +20,7 @@ rows() ->
      {"start", fun start/0},
      {"stop", fun stop/0},
      {"restart_1000", fun restart_1000/0},
-     {"one_for_all", fun one_for_all/0}].
+     {"one_for_all", fun one_for_all/0} | otp_remote_rows:rows()].
 
 main() ->
     %% Crash reports would be measured instead of restarts.
