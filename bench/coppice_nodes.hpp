@@ -36,8 +36,8 @@ inline void check(bool holds, const std::string& sentence) {
   if (!holds) throw std::runtime_error(sentence);
 }
 
-/// A process that does `body`, and is killed with its owner. To be made before this process has
-/// threads.
+/// A process that does `body`, and is killed with its owner. To be made while this process
+/// has no other threads.
 class forked {
  public:
   explicit forked(const std::function<void()>& body) {
@@ -76,9 +76,6 @@ struct cluster_wish {
 class cluster_on_loopback {
  public:
   explicit cluster_on_loopback(const cluster_wish& wish) {
-    auto pattern = (std::filesystem::temp_directory_path() / "coppice_bench_XXXXXX").string();
-    check(::mkdtemp(pattern.data()) != nullptr, "cannot create " + pattern);
-    folder_ = pattern;
     std::string text = "[cluster]\nname = \"bench\"\nprofile = \"";
     text += std::string{wish.profile} + "\"\n[tls]\n";
     text += wish.tls ? "ca = \"ca.crt\"\ncertificate = \"{node}.crt\"\nkey = \"{node}.key\"\n"
@@ -89,6 +86,9 @@ class cluster_on_loopback {
       text += "[[node]]\nname = \"" + wish.nodes[i] +
               "\"\naddress = \"127.0.0.1:" + std::to_string(ports[i]) + "\"\n";
     if (wish.tls) {
+      auto pattern = (std::filesystem::temp_directory_path() / "coppice_bench_XXXXXX").string();
+      check(::mkdtemp(pattern.data()) != nullptr, "cannot create " + pattern);
+      folder_ = pattern;
       wire::create_authority(folder_.string(), "bench").value();
       for (const auto& n : wish.nodes) wire::issue_certificate(folder_.string(), n).value();
     }
@@ -99,7 +99,7 @@ class cluster_on_loopback {
   cluster_on_loopback& operator=(const cluster_on_loopback&) = delete;
   ~cluster_on_loopback() {
     std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
+    if (!folder_.empty()) std::filesystem::remove_all(folder_, ignored);
   }
 
   node_options options(std::string_view node) const {
@@ -133,7 +133,7 @@ class cluster_on_loopback {
     return ports;
   }
 
-  std::filesystem::path folder_;
+  std::filesystem::path folder_;  // of the certificates, if there are any
   std::shared_ptr<const cluster_config> config_;
 };
 
