@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <coppice/actors/detail/delivery.hpp>
 #include <coppice/runtime/cluster/cluster.hpp>
 #include <coppice/runtime/cluster/directory.hpp>
 #include <coppice/runtime/cluster/liveness.hpp>
@@ -108,11 +107,11 @@ class cluster_shell final : public wire::link_events {
   void log(cluster_options::weight w, const std::string& text) const;
   void offended(std::string_view who, std::string_view what);
   void part(time_point at);
+  void give_up_the_overrun(time_point at);
   void give_up_the_silent(time_point::duration ran, time_point at);
   void plan(time_point at);
 
   system& home_;
-  detail::delivery delivery_;  ///< of the carrier's thread
   cluster_options options_;
   std::unique_ptr<wire::carrier> carrier_;
   const cluster_options::entry* own_ = nullptr;

@@ -65,6 +65,7 @@ struct cluster_shell::peer : std::enable_shared_from_this<peer> {
   bool blocked = false;  ///< `on_writable` comes
   bool writable = false;  ///< it has come since the last write began
   bool wants_room = false;
+  bool owes_too_much = false;  ///< something has been lost that the peer must know
   detail::peer_view seen{};
   node_incarnation linked{};  ///< whose the last link was
   std::string reason;
@@ -107,12 +108,14 @@ struct cluster_shell::way final : wire::outlet {
   way(std::shared_ptr<peer> whom, std::uint64_t session)
       : to(std::move(whom)), generation(session) {}
 
-  outcome send(wire::lane on, std::span<const std::byte> message) noexcept override {
+  outcome send(wire::lane on, std::span<const std::byte> message, room in) noexcept override {
     std::lock_guard lock{to->guard};
     if (to->generation != generation || !to->session) return outcome::closed;
-    if (to->session->send(on, message)) return outcome::taken;
+    if (to->session->send(on, message, in == room::reserve ? reserve_bytes : 0))
+      return outcome::taken;
     if (message.size() > message_bytes) return outcome::too_large;
-    to->wants_room = true;
+    if (in == room::reserve) to->owes_too_much = true;
+    else to->wants_room = true;
     return outcome::full;
   }
   void flush() noexcept override { to->flush(); }
@@ -120,6 +123,7 @@ struct cluster_shell::way final : wire::outlet {
   const std::shared_ptr<peer> to;
   const std::uint64_t generation;
   std::size_t message_bytes = 0;
+  std::size_t reserve_bytes = 0;
 };
 
 // ---- life -------------------------------------------------------------------------------------
@@ -127,7 +131,6 @@ struct cluster_shell::way final : wire::outlet {
 cluster_shell::cluster_shell(system& home, cluster_options options,
                              std::unique_ptr<wire::carrier> carrier)
     : home_(home),
-      delivery_(detail::core_of(home)),
       options_(std::move(options)),
       carrier_(std::move(carrier)),
       directory_(home),
@@ -277,10 +280,8 @@ void cluster_shell::on_bytes(wire::link& from, std::span<const std::byte> bytes)
   auto* c = static_cast<connection*>(from.owner);
   if (!c) return;
   const time_point at = now();
-  delivery_.begin();
   const bool goes_on = c->reader.feed(
       bytes, [&](frame_kind kind, std::span<const std::byte> x) { return on_frame(*c, kind, x); });
-  delivery_.end();
   if (c->carries && c->of) {
     peer& p = *c->of;
     detail::liveness_actions todo;
@@ -446,11 +447,28 @@ void cluster_shell::on_time() {
   if (const auto since = at - actors_time_; since >= actors_period) {
     actors_time_ = at;
     actors_->time();
+    give_up_the_overrun(at);
     // Coming late, it was this node that did not listen.
     give_up_the_silent(std::min<time_point::duration>(since, 2 * actors_period), at);
   }
   if (part_by) part(at);
   plan(at);
+}
+
+/// The peer will never know what has found no room for it: it must forget the rest as well.
+void cluster_shell::give_up_the_overrun(time_point at) {
+  for (const auto& p : peers_) {
+    {
+      std::lock_guard lock{p->guard};
+      if (!std::exchange(p->owes_too_much, false)) continue;
+    }
+    p->machine->end(wire::session_end::unreachable,
+                    "node " + p->entry.name +
+                        " does not take what it is owed: answers and notices "
+                        "for it have filled twice limits.send_buffer_bytes",
+                    at);
+    carry_out(*p);
+  }
 }
 
 /// A link that takes everything and brings nothing is as good as none: the session ends at the same
@@ -578,7 +596,9 @@ void cluster_shell::carry_out(peer& p, association_action& a) {
         p.session = std::make_shared<wire::session>(bounds);
         out = std::make_shared<way>(p.shared_from_this(), ++p.generation);
         out->message_bytes = bounds.message_bytes;
+        out->reserve_bytes = bounds.send_buffer_bytes;
         p.wants_room = false;
+        p.owes_too_much = false;
       }
       const bool reborn = p.met && *p.met != a.peer.incarnation;
       p.met = a.peer.incarnation;

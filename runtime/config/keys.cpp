@@ -166,8 +166,10 @@ constexpr key limits_keys[] = {
      .field = bind<&cluster_config::limits, &limits_config::send_buffer_bytes>(),
      .what =
          "What may wait for one peer, sent or not, until the peer has acknowledged it. When it "
-         "is full, asks are answered `overloaded` and sends become dead letters. A message that "
-         "is larger goes alone, when nothing else waits.",
+         "is full, what is sent waits in the mailbox of each address, 10,000 events of it; then "
+         "asks are answered `overloaded` and sends become dead letters. Answers, and what keeps "
+         "watches and links true, may use as much again; beyond that the session ends. A message "
+         "that is larger goes alone, when nothing else waits.",
      .why = "Some 100,000 small events, or what a gigabit link carries in 70 ms.",
      .unit = "bytes",
      .range = {64 * KiB, 4 * GiB}},

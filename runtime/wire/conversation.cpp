@@ -81,7 +81,12 @@ conversation::~conversation() = default;
 
 outlet::outcome conversation::send(std::span<const std::byte> message) noexcept {
   if (closed()) return outlet::outcome::closed;
-  return way_->send(lane::user, message);
+  return way_->send(lane::user, message, outlet::room::ordinary);
+}
+
+outlet::outcome conversation::send_owed(std::span<const std::byte> message) noexcept {
+  if (closed()) return outlet::outcome::closed;
+  return way_->send(lane::user, message, outlet::room::reserve);
 }
 
 void conversation::flush_soon() noexcept {
@@ -107,13 +112,10 @@ void conversation::answered(request* x) noexcept {
       begin(to, message_kind::reply);
       to.unsigned_integer(x->seq);
       if (x->type->event) x->type->event->wire->encode_reply(x, to);
-      const auto outcome = to.ok() ? send(bytes) : outlet::outcome::too_large;
+      const auto outcome = to.ok() ? send_owed(bytes) : outlet::outcome::too_large;
       if (outcome == outlet::outcome::too_large)
         refuse(x->seq, errc::unanswered,
                make_cause("the reply takes more bytes than limits.message_bytes"));
-      // The one who asked waits until its deadline.
-      if (outcome == outlet::outcome::full)
-        with_.home.dead(dead_letter_reason::overflow, x->type->event, nullptr);
     }
     flush_soon();
   }
@@ -127,7 +129,7 @@ void conversation::refuse(std::uint32_t correlation, errc code, const cause_ptr&
   to.unsigned_integer(correlation);
   to.unsigned_integer(static_cast<std::uint64_t>(code));
   put_causes(to, why, with_.options.node);
-  send(bytes);
+  send_owed(bytes);
 }
 
 std::uint32_t conversation::await(request* x) noexcept {
@@ -514,7 +516,7 @@ bool conversation::on_resolve(reader& from) {
         const bool gone = number != 0;
         to.unsigned_integer(static_cast<std::uint64_t>(gone ? errc::gone : errc::stopped));
         to.text(gone ? "the address has ended" : "there is no such actor at the moment: " + path);
-        self->send(bytes);
+        self->send_owed(bytes);
         self->flush_soon();
       });
   return true;
@@ -530,7 +532,7 @@ void conversation::announce(std::uint32_t correlation, const cell_ptr& who) {
     to.unsigned_integer(correlation);
     to.unsigned_integer(static_cast<std::uint64_t>(errc::limit));
     to.text("too many addresses are known to this node: limits.remote_addresses");
-    send(bytes);
+    send_owed(bytes);
     flush_soon();
     return;
   }
@@ -556,7 +558,7 @@ void conversation::announce(std::uint32_t correlation, const cell_ptr& who) {
     std::lock_guard lock{guard_};
     if (exported* e = look_up(handle)) e->allowed = std::move(allowed);
   }
-  send(bytes);
+  send_owed(bytes);
   flush_soon();
 }
 

@@ -23,6 +23,10 @@ namespace coppice::wire {
 /// The way to one peer, for as long as one session lasts. Any thread.
 class outlet {
  public:
+  /// What must not be lost for lack of room, answers and what keeps relations true, may use a
+  /// reserve behind the send buffer. When that is full too the session has to end: else one side
+  /// would believe what the other never hears.
+  enum class room : std::uint8_t { ordinary, reserve };
   enum class outcome : std::uint8_t {
     taken,
     full,       ///< no room in the send buffer; `exchange::drained` follows
@@ -30,7 +34,7 @@ class outlet {
     closed,     ///< the session has ended
   };
   virtual ~outlet() = default;
-  virtual outcome send(lane on, std::span<const std::byte> message) noexcept = 0;
+  virtual outcome send(lane on, std::span<const std::byte> message, room in) noexcept = 0;
   /// Writes what has been sent; until then it waits for more to come.
   virtual void flush() noexcept = 0;
 };

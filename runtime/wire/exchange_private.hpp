@@ -156,6 +156,8 @@ class conversation final : public detail::answer_sink, public detail::ref_port {
 
   // Any thread.
   outlet::outcome send(std::span<const std::byte> message) noexcept;
+  /// What must not be lost for lack of room.
+  outlet::outcome send_owed(std::span<const std::byte> message) noexcept;
   /// Flushes at the end of the slice, or now when none runs.
   void flush_soon() noexcept;
   void answered(detail::request* x) noexcept override;

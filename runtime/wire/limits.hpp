@@ -15,7 +15,8 @@ struct limits {
   std::size_t message_bytes = std::size_t{16} * 1024 * 1024;
 
   /// What may wait per peer, written and not acknowledged or not yet written. Bounds what a slow
-  /// or absent peer costs; when it is reached, senders are told at once.
+  /// or absent peer costs; when it is reached, senders have to wait. Answers, and what keeps
+  /// watches, links and addresses true, may use as much again; beyond that the session ends.
   std::size_t send_buffer_bytes = std::size_t{8} * 1024 * 1024;
 
   /// What has arrived is acknowledged at the latest after so many bytes, well below the send

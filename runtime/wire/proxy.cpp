@@ -21,6 +21,8 @@ namespace {
 
 /// A target that was not there is asked for again at most so often.
 constexpr tick retry_ms = 100;
+/// Exit signals that wait until the target is known.
+constexpr std::size_t most_signals = 1'000;
 
 /// What the proxies of a thread encode into; kept for its capacity.
 std::vector<std::byte>& scratch() {
@@ -88,6 +90,12 @@ class proxy final : public actor_base {
     std::uint32_t incarnation;
   };
 
+  struct signal {
+    cell_ptr from;
+    exit_reason why;
+    bool linked;
+  };
+
   static bool is_reach(const node* x) {
     return x->type == &detail::request_node<detail_wire::reach>::as_request;
   }
@@ -126,17 +134,25 @@ class proxy final : public actor_base {
   void wait_for_time() {
     if (at_->peer) at_->peer->wait_for_time(cell_ptr{cell_});
   }
-  bool wants_target() const { return held_ || !watchers_.empty() || !links_.empty(); }
+  bool wants_target() const {
+    return held_ || !watchers_.empty() || !links_.empty() || !signals_.empty();
+  }
   std::uint32_t handle_now() const;
   const way_for& way(const event_type& event);
   void refuse(node* x, const refusal& why) noexcept;
   outlet::outcome try_send(std::span<const std::byte> message);
   bool send(std::span<const std::byte> message);
+  void send_owed(std::span<const std::byte> message);
   void send_watch(const watcher& w);
   void send_relation(message_kind what, cell* other);
-  bool send_signal(cell* from_cell, std::uint64_t from_number, std::string_view from_path,
-                   const exit_reason& why, bool linked);
+  void put_signal(std::vector<std::byte>& into, std::uint64_t from_number,
+                  std::string_view from_path, const exit_reason& why, bool linked) const;
+  void send_signals();
   void forget_target();
+  void relate_here();
+  void signal_here();
+  void tell_watchers(std::uint32_t incarnation, const exit_reason& why, bool gone);
+  void tell_links(const exit_reason& why);
   void lose(const exit_reason& why, bool gone);
   void end_address(const exit_reason& why);
   void give_back();
@@ -155,6 +171,7 @@ class proxy final : public actor_base {
   std::vector<way_for> ways_;
   std::vector<watcher> watchers_;
   std::vector<cell_ptr> links_;
+  std::vector<signal> signals_;
   errc absent_code_{};
   dead_letter_reason absent_letter_{};
   std::string absent_why_;
@@ -194,9 +211,36 @@ bool proxy::forward_here(node* x) {
     case node_kind::request:
     case node_kind::credit: here_->ask(static_cast<request*>(x)); break;
     case node_kind::event: here_->send(x); break;
+    case node_kind::notice:
+      if (x->type == &notice_node<ended>::type_record) {
+        const ended& e = static_cast<notice_node<ended>*>(x)->value;
+        tell_watchers(e.incarnation, e.reason, e.gone);
+        if (e.gone) {
+          watchers_.clear();
+          here_ = {};
+          state_ = state::unknown;
+        }
+      } else {
+        tell_links(static_cast<notice_node<exit_signal>*>(x)->value.reason);
+      }
+      detail::destroy(x);
+      break;
     default: detail::destroy(x); break;
   }
   return true;
+}
+
+/// Of an actor of this very node: its end comes to the proxy, which passes it on under the address
+/// that is watched.
+void proxy::relate_here() {
+  if (!watchers_.empty()) here_->tell(control::watch, {}, cell_);
+  if (!links_.empty()) here_->tell(control::link, {}, cell_);
+  signal_here();
+}
+
+void proxy::signal_here() {
+  for (const signal& s : std::exchange(signals_, {}))
+    cell_->signal_end(here_.get(), s.why, s.linked);
 }
 
 bool proxy::resolve() {
@@ -385,27 +429,27 @@ bool proxy::forward_end(node* x) {
 bool proxy::forward_signal(node* x) {
   const exit_signal& s = static_cast<notice_node<exit_signal>*>(x)->value;
   if (s.linked) std::erase_if(links_, [&](const cell_ptr& l) { return l->number() == s.number; });
-  if (!send_signal(nullptr, s.number, s.path, s.reason, s.linked)) return false;
+  if (state_ != state::ready && state_ != state::absent) {
+    resolve();
+    return false;
+  }
+  if (state_ == state::ready) {  // or nobody is there to be told
+    std::vector<std::byte>& bytes = scratch();
+    put_signal(bytes, s.number, s.path, s.reason, s.linked);
+    if (!send(bytes)) return false;
+  }
   detail::destroy(x);
   return true;
 }
 
-bool proxy::send_signal(cell* from_cell, std::uint64_t from_number, std::string_view from_path,
-                        const exit_reason& why, bool linked) {
-  const std::uint32_t handle = handle_now();
-  if (!handle) {
-    if (state_ == state::absent) return true;  // nobody is there to be told
-    resolve();
-    return false;
-  }
-  std::vector<std::byte>& bytes = scratch();
-  writer to{bytes, with_.get()};
-  begin(to, message_kind::signal).unsigned_integer(handle);
-  to.unsigned_integer(from_cell ? from_cell->number() : from_number);
-  to.text(from_cell ? from_cell->path() : std::string{from_path});
+void proxy::put_signal(std::vector<std::byte>& into, std::uint64_t from_number,
+                       std::string_view from_path, const exit_reason& why, bool linked) const {
+  writer to{into, with_.get()};
+  begin(to, message_kind::signal).unsigned_integer(handle_now());
+  to.unsigned_integer(from_number);
+  to.text(from_path);
   put_reason(to, why, exchange_access::options(*at_->space).node);
   to.boolean(linked);
-  return send(bytes);
 }
 
 outlet::outcome proxy::try_send(std::span<const std::byte> message) {
@@ -416,6 +460,11 @@ outlet::outcome proxy::try_send(std::span<const std::byte> message) {
   }
   with_->flush_soon();
   return outcome;
+}
+
+void proxy::send_owed(std::span<const std::byte> message) {
+  with_->send_owed(message);
+  with_->flush_soon();
 }
 
 bool proxy::send(std::span<const std::byte> message) {
@@ -482,7 +531,7 @@ void proxy::control_from(control_node& c) {
       }
       watchers_.push_back({c.from, c.incarnation});
       if (!at_->peer) {
-        if (here_) here_->tell(control::watch, {}, other);
+        if (here_) here_->tell(control::watch, {}, cell_);
         else if (state_ != state::asked) look_up_here();
       } else if (with_ && state_ == state::ready) {
         send_watch(watchers_.back());
@@ -516,7 +565,9 @@ void proxy::control_from(control_node& c) {
         break;
       }
       links_.push_back(c.from);
-      if (with_ && state_ == state::ready) send_relation(message_kind::link, other);
+      if (!at_->peer && here_) here_->tell(control::link, {}, cell_);
+      else if (!at_->peer && state_ != state::asked) look_up_here();
+      else if (with_ && state_ == state::ready) send_relation(message_kind::link, other);
       else if (with_ && state_ != state::absent) resolve();
       else if (with_) wait_for_time();
       break;
@@ -525,7 +576,16 @@ void proxy::control_from(control_node& c) {
       break;
     case control::signal:
       if (c.flag) std::erase(links_, c.from);
-      if (with_) send_signal(other, 0, {}, c.reason, c.flag);
+      if (is_gone() || state_ == state::absent || (!with_ && cut_off_)) break;
+      if (signals_.size() == most_signals) {
+        cell_->home().dead(dead_letter_reason::overflow, nullptr, cell_);
+        break;
+      }
+      signals_.push_back({c.from, c.reason, c.flag});
+      if (here_) signal_here();
+      else if (!at_->peer && state_ != state::asked) look_up_here();
+      else if (with_ && state_ == state::ready) send_signals();
+      else if (with_) resolve();
       break;
     default: break;
   }
@@ -537,7 +597,15 @@ void proxy::send_watch(const watcher& w) {
   begin(to, message_kind::watch).unsigned_integer(handle_now());
   with_->write(to, w.who.get());
   to.unsigned_integer(w.incarnation);
-  send(bytes);
+  send_owed(bytes);
+}
+
+void proxy::send_signals() {
+  for (const signal& s : std::exchange(signals_, {})) {
+    std::vector<std::byte>& bytes = scratch();
+    put_signal(bytes, s.from->number(), s.from->path(), s.why, s.linked);
+    send_owed(bytes);
+  }
 }
 
 void proxy::send_relation(message_kind what, cell* other) {
@@ -546,17 +614,27 @@ void proxy::send_relation(message_kind what, cell* other) {
   writer to{bytes, with_.get()};
   begin(to, what).unsigned_integer(handle_now());
   with_->write(to, other);
-  send(bytes);
+  send_owed(bytes);
 }
 
 /// Whoever has a relation to the actor there is told that nobody knows about it any more, or that
 /// it has ended for ever.
 void proxy::lose(const exit_reason& why, bool gone) {
+  tell_watchers(0, why, gone);
+  if (gone) watchers_.clear();
+  signals_.clear();
+  tell_links(why);
+}
+
+void proxy::tell_watchers(std::uint32_t incarnation, const exit_reason& why, bool gone) {
   for (const watcher& w : watchers_) {
-    auto* n = new notice_node<ended>({path(), cell_->number(), 0, why, gone}, w.incarnation);
+    auto* n =
+        new notice_node<ended>({path(), cell_->number(), incarnation, why, gone}, w.incarnation);
     if (w.who->push(n) != detail::lane::outcome::put) detail::destroy(n);
   }
-  if (gone) watchers_.clear();
+}
+
+void proxy::tell_links(const exit_reason& why) {
   for (const cell_ptr& l : std::exchange(links_, {})) cell_->signal_end(l.get(), why, true);
 }
 
@@ -569,7 +647,7 @@ void proxy::give_back() {
   begin(to, message_kind::release).unsigned_integer(handle);
   to.unsigned_integer(at_->uses.exchange(0, std::memory_order_relaxed));
   at_->handle.store(0, std::memory_order_release);
-  send(bytes);
+  send_owed(bytes);
 }
 
 /// An address by path outlives its node's incarnation: whatever has the path in the next one is
@@ -645,6 +723,7 @@ void proxy::hear(control_node& c) {
     case news::about::unreachable:
       cut_off_ = true;
       why_ = std::move(n.text);
+      signals_.clear();
       go_on();
       break;
     case news::about::room:
@@ -654,9 +733,8 @@ void proxy::hear(control_node& c) {
     case news::about::resolved:
       if (!at_->peer) {
         here_ = n.from;
-        for (const watcher& w : std::exchange(watchers_, {}))
-          here_->tell(control::watch, {}, w.who.get());
         state_ = state::ready;
+        relate_here();
       } else {
         if (!with_ || n.with != with_) break;
         table_ = std::move(n.table);
@@ -665,6 +743,7 @@ void proxy::hear(control_node& c) {
         state_ = state::ready;
         for (const watcher& w : watchers_) send_watch(w);
         for (const cell_ptr& l : links_) send_relation(message_kind::link, l.get());
+        send_signals();
       }
       go_on();
       break;
@@ -679,6 +758,9 @@ void proxy::hear(control_node& c) {
       absent_letter_ =
           n.code == errc::denied ? dead_letter_reason::denied : dead_letter_reason::stopped;
       absent_why_ = std::move(n.text);
+      signals_.clear();  // nobody is there to be told
+      if (!at_->peer)
+        lose(exit_reason{exit_reason::kind::noproc, make_cause(absent_why_, at_->place())}, true);
       retry_at_ = now() + retry_ms;
       go_on();
       if (wants_target()) wait_for_time();

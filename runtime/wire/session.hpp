@@ -32,8 +32,9 @@ class session {
   session& operator=(const session&) = delete;
 
   /// Puts a message in line, cut into frames. False: there is no room, and nothing was taken.
-  bool send(lane where, std::span<const std::byte> message) {
-    if (!has_room(message.size())) return false;
+  /// `reserve` bytes more than the send buffer holds may be used.
+  bool send(lane where, std::span<const std::byte> message, std::size_t reserve = 0) {
+    if (!has_room(message.size(), reserve)) return false;
     queues_[index(where)].append(where == lane::user ? frame_kind::user : frame_kind::bulk,
                                  message);
     return true;
@@ -76,11 +77,12 @@ class session {
   }
   /// Whether a message of so many bytes would be taken. One that is larger than the whole buffer,
   /// and not longer than a message may be, is taken when nothing else waits.
-  bool has_room(std::size_t bytes) const noexcept {
+  bool has_room(std::size_t bytes, std::size_t reserve = 0) const noexcept {
     const std::size_t frames = bytes <= max_frame ? 1 : (bytes + max_frame - 1) / max_frame;
     const std::size_t waiting = buffered();
     return bytes <= message_bytes_ &&
-           (waiting + bytes + frames * frame_header <= send_buffer_bytes_ || waiting == 0);
+           (waiting + bytes + frames * frame_header <= send_buffer_bytes_ + reserve ||
+            waiting == 0);
   }
   /// Bytes of memory; more than `buffered` by what chunks leave unused, and by a few of them.
   std::size_t memory() const noexcept;

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include <stdexcept>
 
 using namespace coppice;
@@ -278,7 +280,7 @@ TEST_CASE(
   s.open();
   s.connect();
   CHECK(s.ask(s.far(), take{1}));
-  s.alpha.out->room = 2;
+  s.alpha.out->places = 2;
   for (int i = 0; i < 6; ++i) s.alpha.run.send(s.far(), note{std::to_string(i)});
   s.alpha.run.run_until_idle();
   CHECK(s.alpha.out->messages.size() == 2);
@@ -509,6 +511,78 @@ TEST_CASE("an exit signal to an actor elsewhere ends it, if the node may send su
   s.alpha.run.send(x, note{});
   s.settle();
   CHECK(s.ask(far, take{1}).error().code() == errc::gone);
+}
+
+// Its node was not asked for it before, and the signal was lost.
+TEST_CASE("an exit signal to an actor elsewhere that nobody has addressed before arrives") {
+  struct killer : actor<note> {
+    explicit killer(ref<take> whom) : whom_(whom) {}
+    void on(const note&) { exit(whom_, exit_reason::kill()); }
+    ref<take> whom_;
+  };
+  for (const bool met : {true, false}) {
+    CAPTURE(met);
+    shop s;
+    s.open();
+    if (met) s.connect();
+    const auto x =
+        s.alpha.run.system().spawn<killer>({.id = "killer"}, s.alpha.at<take>("beta:/store"));
+    s.alpha.run.send(x, note{});
+    s.settle();
+    if (!met) s.connect();
+    CHECK(s.ask(s.far(), take{1}).error().code() != errc{});
+  }
+}
+
+// What has no room in the send buffer would not come again: the watcher would wait for ever.
+TEST_CASE("watches, links and answers pass a send buffer that is full of events") {
+  watching s;
+  const auto here = s.open();
+  s.connect();
+  CHECK(s.ask(s.far(), take{1}));
+  s.alpha.out->places = 0;
+  s.beta.out->places = 0;
+  s.watch(true);
+  auto asked = s.alpha.run.begin_ask(s.far(), take{1});
+  s.alpha.out->places = 1;
+  s.settle();
+  s.alpha.actors->drained(*s.alpha.other);
+  s.settle();
+  REQUIRE(asked.answered());
+  CHECK(asked.take());
+  s.beta.out->places = 10;
+  s.beta.run.system().stop(here);
+  s.settle();
+  REQUIRE(s.told.size() == 2);
+  std::sort(s.told.begin(), s.told.end());
+  CHECK(s.told[0] == "beta:/store#1 shutdown, gone");
+  CHECK(s.told[1] == "signal from beta:/store: shutdown, linked");
+}
+
+// The notices came from the actor itself, which its watcher knew by another address.
+TEST_CASE("an address on one's own node is watched and linked to like any other") {
+  for (const bool among_others : {false, true}) {
+    CAPTURE(among_others);
+    watching s;
+    s.beta.run.system().spawn<observer_of_one>({.id = "first"}, &s.told,
+                                               s.beta.at<take, crash>("beta:/nobody"), true);
+    s.settle();
+    CHECK(s.told == std::vector<std::string>{"beta:/nobody#0 noproc, gone",
+                                             "signal from beta:/nobody: noproc, linked"});
+    s.told.clear();
+    const auto here = s.open();
+    s.beta.run.system().spawn<observer_of_one>({.id = "observer"}, &s.told,
+                                               s.beta.at<take, crash>("beta:/store"), true);
+    s.settle();
+    CHECK(s.told.empty());
+    if (among_others) s.connect();
+    s.beta.run.system().stop(here);
+    s.settle();
+    REQUIRE(s.told.size() == 2);
+    std::sort(s.told.begin(), s.told.end());
+    CHECK(s.told[0] == "beta:/store#1 shutdown, gone");
+    CHECK(s.told[1] == "signal from beta:/store: shutdown, linked");
+  }
 }
 
 // ---- incarnations of nodes, and of builds -----------------------------------------------------

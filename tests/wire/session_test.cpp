@@ -248,6 +248,17 @@ TEST_CASE("a full buffer refuses and takes nothing, until the peer acknowledges"
   CHECK(send(s, std::string(96, 'm')));
 }
 
+TEST_CASE("what may use the reserve is taken when the buffer is full, until that is full too") {
+  linked s{small_buffer(1'000)};
+  while (send(s, std::string(96, 'm'))) {
+  }
+  const std::string owed(46, 'o');
+  int taken = 0;
+  while (s.send(lane::user, bytes_of(owed), 500)) ++taken;
+  CHECK(taken == 10);
+  CHECK(s.buffered() == 1'500);
+}
+
 TEST_CASE("a message larger than the buffer is taken when nothing else waits") {
   limits bounds = small_buffer(100'000);
   bounds.message_bytes = 200'000;

@@ -21,17 +21,18 @@ using bytes = std::vector<std::byte>;
 /// One direction of one session.
 class pipe final : public coppice::wire::outlet {
  public:
-  outcome send(coppice::wire::lane, std::span<const std::byte> message) noexcept override {
+  outcome send(coppice::wire::lane, std::span<const std::byte> message,
+               outlet::room in) noexcept override {
     if (closed) return outcome::closed;
     if (message.size() > 100'000) return outcome::too_large;
-    if (messages.size() >= room) return outcome::full;
+    if (messages.size() >= places && in == outlet::room::ordinary) return outcome::full;
     messages.emplace_back(message.begin(), message.end());
     return outcome::taken;
   }
   void flush() noexcept override { ++flushes; }
 
   std::deque<bytes> messages;
-  std::size_t room = 100'000;
+  std::size_t places = 100'000;
   std::size_t flushes = 0;
   bool closed = false;
 };
