@@ -65,6 +65,17 @@ class scheduler final : public caf::scheduler::abstract_coordinator {
   /// be left by `_exit`.
   std::size_t stuck_at_stop() const noexcept { return stuck_at_stop_; }
   void stop_within(std::chrono::milliseconds deadline) noexcept { stop_deadline_ = deadline; }
+  /// A thread that is no worker and runs cells now and then.
+  struct guest {
+    slice_mark mark;
+    std::atomic<bool> inside{false};
+    std::atomic<tick> since{0};  ///< it is inside
+    bool reported = false;       ///< of the watchdog
+  };
+  void enter(guest& x);
+  void leave(guest& x);
+  bool all_asleep() const noexcept;
+
   /// The paths of the cells that run at the moment for longer than `limit`.
   std::vector<stall> running_longer_than(std::chrono::milliseconds limit);
 
@@ -80,9 +91,10 @@ class scheduler final : public caf::scheduler::abstract_coordinator {
   std::size_t take_injected(std::array<caf::resumable*, 32>& into);
   void wake_one() noexcept;
   bool add_worker();
-  bool all_asleep() const noexcept;
   void run_clock();
   void look_after_workers(tick now);
+  void look_after_guests(tick now);
+  bool guests_are_out();
 
   core& home_;
   const system_options& options_;
@@ -107,6 +119,9 @@ class scheduler final : public caf::scheduler::abstract_coordinator {
   std::mutex own_guard_;
   std::unordered_map<cell*, std::unique_ptr<own_thread>> own_threads_;
   std::uint32_t own_reserved_ = 0;
+
+  std::mutex guest_guard_;
+  std::vector<guest*> guests_;
 
   std::atomic<std::uint32_t> spares_{0};
   std::chrono::milliseconds stop_deadline_{5'000};

@@ -8,23 +8,37 @@
 namespace coppice::detail {
 
 /// For a thread that is no worker and brings many events at once, say what has arrived from another
-/// node. The actors that it wakes between `begin` and `end` are handed to the workers at the end:
-/// a worker that began with the first event would fight with this thread over every further one.
-/// What is put off to the end of a slice is done then too. Of one thread at a time.
+/// node.
+///
+/// The actors that it wakes between `begin` and `end` are handed to the workers at the end: one
+/// that began with the first event would fight with this thread over every further one. If it is a
+/// single actor and all workers sleep, `end` may leave it for `run`, on this very thread: nobody
+/// need be woken for it, which is most of what a message between two idle nodes takes. What is put
+/// off to the end of a slice is done then too.
+///
+/// All but `give_away` are the thread's own.
 class delivery {
  public:
   explicit delivery(core& home);
   ~delivery();
 
-  /// Nothing if this thread runs actors anyway.
   void begin() noexcept;
-  void end() noexcept;
+  /// `keep`: this thread can `run` what is left; see `waits`.
+  void end(bool keep) noexcept;
+  /// As `end` and `begin`, in the middle.
+  void hand_over() noexcept;
+
+  bool waits() const noexcept;
+  /// Runs the actor that was left, and those that it wakes in turn, for a few slices. What is still
+  /// to be done goes to the workers.
+  void run() noexcept;
+  /// Any thread: `run` does not return. What it would do next goes to the workers.
+  void give_away() noexcept;
 
  private:
-  struct unit;
+  class unit;
   core& home_;
-  std::unique_ptr<unit> unit_;
-  bool under_way_ = false;
+  const std::unique_ptr<unit> unit_;
 };
 
 }  // namespace coppice::detail

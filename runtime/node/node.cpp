@@ -274,7 +274,9 @@ node::implementation::implementation(node_options given, children::builder to_bu
   std::unique_ptr<wire::carrier> carrier;
   if (options.config) {
     part = cluster_part(*options.config, options.node);
-    carrier = std::make_unique<wire::socket_carrier>(socket_part(*options.config, options.node));
+    wire::socket_options sockets = socket_part(*options.config, options.node);
+    sockets.actors = &*home;
+    carrier = std::make_unique<wire::socket_carrier>(std::move(sockets));
   } else {
     part.node = options.node.empty() ? options.name : options.node;
   }

@@ -3,6 +3,7 @@
 
 #include <coppice/runtime/wire/dialler_private.hpp>
 #include <coppice/runtime/wire/listener_private.hpp>
+#include <coppice/runtime/wire/poller_private.hpp>
 #include <coppice/runtime/wire/socket_link_private.hpp>
 #include <coppice/runtime/wire/sockets.hpp>
 
@@ -16,7 +17,6 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 namespace coppice::wire {
@@ -85,7 +85,8 @@ class socket_core {
   clock::time_point stop_until_ = never;
   std::mutex wake_guard_;
   clock::time_point wake_ = never;
-  std::thread thread_;
+  poller poller_{io_};
+  bool started_ = false;
 };
 
 }  // namespace coppice::wire

@@ -236,6 +236,7 @@ void socket_link::readable() {
   reading_ = false;
   if (finished_) return discard();
   for (int round = 0; round < reads_at_once; ++round) {
+    if (round > 0) poller::hand_over();
     const auto buffer = core_->received_bytes();
     const ssize_t got = ::recv(socket_, buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) continue;

@@ -7,7 +7,6 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -77,10 +76,8 @@ result<void> socket_core::start(const std::string& listen, link_events& events) 
     report(reports);
     if (!listener_.address().empty()) listener_.run();
   });
-  thread_ = std::thread{[this] {
-    ::pthread_setname_np(::pthread_self(), "coppice-wire");
-    io_.run();
-  }};
+  started_ = true;
+  poller_.start(options_.actors ? &detail::core_of(*options_.actors) : nullptr);
   return {};
 }
 
@@ -102,11 +99,10 @@ void socket_core::wake_at(clock::time_point when) {
 }
 
 void socket_core::stop() noexcept {
-  if (!thread_.joinable()) return;
-  detail::require(thread_.get_id() != std::this_thread::get_id(),
-                  "a carrier was stopped from within one of its events");
+  if (!std::exchange(started_, false)) return;
+  detail::require(!poller_.is_one_of_us(), "a carrier was stopped from within one of its events");
   boost::asio::post(io_, [this] { begin_stop(); });
-  thread_.join();
+  poller_.join();
 }
 
 // ---- links, on the I/O thread -----------------------------------------------------------------

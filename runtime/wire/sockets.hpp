@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <coppice/actors/system.hpp>
 #include <coppice/runtime/wire/link.hpp>
 
 #include <chrono>
@@ -26,6 +27,10 @@ struct socket_options {
   std::string node;     ///< this node; if not empty its own certificate has to name it
   tls_options tls;
 
+  /// Whose actors the events reach. Null: they reach none, and the carrier has one thread; else it
+  /// has two and may run an actor itself, see `poller`. Outlives the carrier.
+  system* actors = nullptr;
+
   /// For looking up the host and connecting, together.
   std::chrono::milliseconds connect_deadline{5'000};
   /// From a connection to the end of the TLS handshake, however slowly the bytes come.
@@ -36,7 +41,8 @@ struct socket_options {
   std::size_t accepted_links = 1'024;
 };
 
-/// Links over TCP and Unix sockets. One thread accepts, connects, reads and calls the events; a
+/// Links over TCP and Unix sockets. One thread at a time accepts, connects, reads and calls the
+/// events; a
 /// `write` goes to the socket from the thread that calls it.
 ///
 /// With TLS both sides show a certificate of a common authority, whose only DNS name of this

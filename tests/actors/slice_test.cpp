@@ -78,10 +78,22 @@ TEST_CASE("actors that a delivery wakes run when it has ended") {
   for (int i = 0; i < 100; ++i) s.run.send(s.who, work{});
   CHECK_FALSE(s.run.step());
   s.count.note(1);
-  all.end();
+  all.end(false);
   CHECK(s.count.ended == 1);
   s.run.run_until_idle();
   CHECK(s.seen.size() == 100);
+}
+
+TEST_CASE("under the deterministic executor a delivery keeps nothing for itself") {
+  stage s;
+  s.run.run_until_idle();
+  detail::delivery all{detail::core_of(s.run.system())};
+  all.begin();
+  s.run.send(s.who, work{});
+  all.end(true);
+  CHECK_FALSE(all.waits());
+  s.run.run_until_idle();
+  CHECK(s.seen.size() == 1);
 }
 
 TEST_CASE("a delivery that wakes very many hands some over before its end") {
@@ -94,7 +106,7 @@ TEST_CASE("a delivery that wakes very many hands some over before its end") {
   all.begin();
   for (const auto& each : all_of_them) s.run.send(each, work{});
   CHECK(s.run.step());
-  all.end();
+  all.end(false);
   s.run.run_until_idle();
   CHECK(s.seen.size() == 200);
 }

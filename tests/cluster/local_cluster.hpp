@@ -61,6 +61,7 @@ struct node {
     sockets.cluster = "test";
     sockets.node = name;
     sockets.tls.insecure = true;
+    sockets.actors = system.get();
     cluster = coppice::cluster_shell_access::make(
         *system, std::move(o), std::make_unique<coppice::wire::socket_carrier>(sockets));
   }
