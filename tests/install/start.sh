@@ -153,8 +153,9 @@ block() {  # block LANGUAGE MARK TEXT
       [ -z "$bad" ] || only_looks || fail "this does not work: $bad" "$text" "$out"
       ;;
     :prints)
-      shows "$text" && return
-      only_looks && until_so looks_again "$text" || fail "after: $command" "$text" "$out"
+      shows "$text" || { only_looks && until_so looks_again "$text"; } ||
+        fail "after: $command" "$text" "$out"
+      bad=''  # it is shown
       ;;
     'sh:first terminal')
       [ -z "$running" ] || fail "the first terminal is busy" "$text"
