@@ -89,7 +89,7 @@ TEST_CASE("OTP: the table of restart types and exit reasons") {
     std::string reports, states;
   };
   const exit_reason bad = exit_reason::failed("x"), killed = exit_reason::killed(),
-                    noproc{exit_reason::kind::noproc};
+                    noproc{exit_reason::kind::noproc}, unreachable{exit_reason::kind::unreachable};
   const row table[] = {
       {permanent, exit_reason::normal(), "child_terminated a#1 normal", "a running#2"},
       {permanent, exit_reason::shutdown(), "child_terminated a#1 shutdown", "a running#2"},
@@ -101,6 +101,7 @@ TEST_CASE("OTP: the table of restart types and exit reasons") {
       {transient, exit_reason::shutdown("x"), "", "a stopped#1"},
       {transient, bad, "child_terminated a#1 failed", "a running#2"},
       {transient, noproc, "child_terminated a#1 noproc", "a running#2"},
+      {transient, unreachable, "child_terminated a#1 unreachable", "a running#2"},
       {temporary, exit_reason::normal(), "", ""},
       {temporary, exit_reason::shutdown(), "", ""},
       {temporary, bad, "child_terminated a#1 failed", ""},
