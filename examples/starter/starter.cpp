@@ -36,14 +36,16 @@ class recorder : public coppice::actor<record> {
     for (record r{}; old >> r.time_ms >> r.celsius; ++readings_) last_ms_ = r.time_ms;
   }
 
-  recorded on(const record& r) {
+  coppice::result<recorded> on(const record& r) {
     if (r.celsius > 100) throw std::runtime_error("that is no temperature");  // a crash
     if (r.time_ms > last_ms_) {  // else it is written down, and only the answer was lost
-      std::ofstream{file_, std::ios::app} << r.time_ms << ' ' << r.celsius << '\n';
+      std::ofstream to{file_, std::ios::app};
+      if (!(to << r.time_ms << ' ' << r.celsius << std::endl))
+        return coppice::fail("cannot write " + file_);  // an answer
       last_ms_ = r.time_ms;
       ++readings_;
     }
-    return {readings_};
+    return recorded{readings_};
   }
 
  private:
@@ -52,7 +54,7 @@ class recorder : public coppice::actor<record> {
   std::int64_t readings_ = 0;
 };
 
-/// Measures once a second. A reading that was not answered is sent again until it is.
+/// Measures once a second. A reading that was not recorded is sent again until it is.
 class sensor : public coppice::actor<tick> {
  public:
   explicit sensor(coppice::ref<record> recorder) : recorder_(std::move(recorder)) {}

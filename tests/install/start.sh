@@ -3,15 +3,15 @@
 # Does what docs/start.md says, in its order, and compares what is printed with what it shows.
 # Usage: start.sh SOURCE_DIR PREFIX COMPILER FLAGS    PREFIX is where Coppice is installed
 #
-# Each block of the page has a mark, a comment above it, that says what it is; one that nobody would
-# check is refused.
+# Each block of the page has a mark, a comment above it, that says what it is; one that nobody
+# would check is refused.
 #   ```sh                                 run, in one shell; what only looks is repeated until it
 #                                         shows what it should: a reader is slower than a script
 #   <!-- prints -->                       all that the block before has printed
 #   <!-- first terminal -->               a command that runs there until
 #   <!-- first terminal: Ctrl-C -->       which it has to survive with 0
-#   <!-- first terminal prints -->        lines that it prints after what was last done, in any order
-#                                         but the last one, which comes after the others
+#   <!-- first terminal prints -->        lines that it prints after what was last done, in any
+#                                         order but the last one, which comes after the others
 #   <!-- checked: packages -->            the same as in cmake/packages.txt
 #   <!-- checked: installed -->           install.prefix does it; here it is only configured
 #   <!-- from FILE -->                    layout.snippets compares it
