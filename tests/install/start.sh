@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Does what docs/start.md says, in its order, and compares what is printed with what it shows.
-# Usage: start.sh SOURCE_DIR PREFIX COMPILER FLAGS    PREFIX is where Coppice is installed
+# Usage: start.sh SOURCE_DIR PREFIX COMPILER FLAGS LINK-FLAGS
+# PREFIX is where Coppice is installed; the flags are what it was built with, or empty.
 #
 # Each block of the page has a mark, a comment above it, that says what it is; one that nobody
 # would check is refused.
@@ -20,14 +21,14 @@
 set -uo pipefail
 export LC_ALL=C
 
-if [ $# -ne 4 ]; then
-  echo "usage: start.sh SOURCE_DIR PREFIX COMPILER FLAGS" >&2
+if [ $# -ne 5 ]; then
+  echo "usage: start.sh SOURCE_DIR PREFIX COMPILER FLAGS LINK-FLAGS" >&2
   exit 2
 fi
 source=$(cd "$1" && pwd) prefix=$(cd "$2" && pwd)
 limit=100  # seconds that anything waited for may take
 scratch=$(mktemp -d /tmp/start-XXXXXX) || exit 2
-export HOME=$scratch/home XDG_RUNTIME_DIR=$scratch CXX=$3 CXXFLAGS=$4
+export HOME=$scratch/home XDG_RUNTIME_DIR=$scratch CXX=$3 CXXFLAGS=$4 LDFLAGS=$5
 unset COPPICE_CONFIG
 mkdir "$HOME" && ln -s "$prefix" "$HOME/.local" || exit 2
 running='' log=$scratch/log out=$scratch/out
