@@ -198,7 +198,12 @@ cell_ptr counterpart::proxy_for(std::string_view path, std::uint64_t number, boo
     (*address_of(*unknown))->number.store(number, std::memory_order_relaxed);
     return unknown;
   }
-  if (proxies.size() >= options.limits.remote_addresses) return {};
+  // A peer makes up paths as long as it likes.
+  constexpr std::size_t usual_path = 256;
+  if (proxies.size() >= options.limits.remote_addresses ||
+      path_bytes + path.size() > options.limits.remote_addresses * usual_path)
+    return {};
+  path_bytes += path.size();
   auto at = std::make_shared<remote_address>();
   at->peer = this;
   at->space = &space;
@@ -281,6 +286,7 @@ bool counterpart::let_go(cell& of) {
   const auto [first, last] = proxies.equal_range((*address_of(of))->path);
   for (auto i = first; i != last; ++i) {
     if (i->second.get() != &of) continue;
+    path_bytes -= i->first.size();
     proxies.erase(i);
     return true;
   }
@@ -294,6 +300,7 @@ void counterpart::forget(const cell& of) {
   for (auto i = first; i != last; ++i) {
     if (i->second.get() != &of) continue;
     last_ref = std::move(i->second);
+    path_bytes -= i->first.size();
     proxies.erase(i);
     return;
   }

@@ -298,6 +298,7 @@ class counterpart {
   state state_;
   std::uint32_t conversations = 0;
   std::unordered_multimap<std::string, cell_ptr> proxies;
+  std::size_t path_bytes = 0;  ///< of their paths
   std::vector<cell_ptr> waiting_for_room, waiting_for_time;
   std::uint32_t rounds = 0;  ///< of `time`
 };
