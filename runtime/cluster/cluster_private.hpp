@@ -5,6 +5,7 @@
 #include <coppice/runtime/cluster/directory.hpp>
 #include <coppice/runtime/cluster/liveness.hpp>
 #include <coppice/runtime/cluster/permissions.hpp>
+#include <coppice/runtime/node/rate_limit.hpp>
 #include <coppice/runtime/wire/association.hpp>
 #include <coppice/runtime/wire/exchange.hpp>
 #include <coppice/runtime/wire/link.hpp>
@@ -39,6 +40,8 @@ struct cluster_options {
   /// Called from the carrier's thread.
   enum class weight : std::uint8_t { debug, info, warning };
   std::function<void(weight, const std::string&)> log{};
+  /// Of those that a stranger, or one peer, can cause as often as it likes.
+  std::uint32_t lines_per_second = 5;
   /// Time and chance; null: the steady clock and the system's randomness.
   std::function<std::chrono::steady_clock::time_point()> now{};
   std::function<std::uint64_t()> random{};
@@ -105,7 +108,10 @@ class cluster_shell final : public wire::link_events {
   void acknowledge_if_due(peer& p, time_point at);
   void tell(const member_changed& change);
   void log(cluster_options::weight w, const std::string& text) const;
-  void offended(std::string_view who, std::string_view what);
+  void log_some(detail::rate_limit& of_these, cluster_options::weight w, std::string text) const;
+  void offended(std::string_view address, std::string_view what);
+  void offended(peer& by, std::string_view what);
+  void tell_left_out(time_point at);
   void part(time_point at);
   void give_up_the_overrun(time_point at);
   void give_up_the_silent(time_point::duration ran, time_point at);
@@ -128,14 +134,14 @@ class cluster_shell final : public wire::link_events {
   std::optional<detail::liveness> mind_;
   time_point actors_time_{};
   bool parting_ = false;
+  detail::rate_limit strangers_;  ///< lines about them
+  time_point left_out_told_{};
 
   mutable std::mutex guard_;  ///< of what follows
   std::condition_variable changed_;
   std::vector<ref<member_changed>> followers_;
   std::optional<time_point> part_by_;
   bool started_ = false, parted_ = false, stopped_ = false;
-  time_point offences_since_{};
-  std::uint32_t offences_ = 0;
 
   struct {
     std::atomic<std::uint64_t> begun{0}, ended{0}, reconnects{0}, refused{0};

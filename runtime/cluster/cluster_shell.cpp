@@ -18,7 +18,6 @@ namespace {
 
 constexpr auto actors_period = 100ms;
 constexpr std::size_t most_followers = 1'000;
-constexpr std::uint32_t offences_per_second = 5;
 /// A gossip frame fits into one frame.
 constexpr std::size_t longest_config = 24 * 1'024;
 
@@ -43,7 +42,8 @@ struct cluster_shell::connection {
 };
 
 struct cluster_shell::peer : std::enable_shared_from_this<peer> {
-  peer(std::uint32_t i, const cluster_options::entry& e) : index(i), entry(e) {}
+  peer(std::uint32_t i, const cluster_options::entry& e, std::uint32_t lines_per_second)
+      : index(i), entry(e), offences(lines_per_second), notes(2 * lines_per_second) {}
 
   const std::uint32_t index;  ///< in the mind's list
   const cluster_options::entry& entry;
@@ -54,6 +54,8 @@ struct cluster_shell::peer : std::enable_shared_from_this<peer> {
   std::optional<wire::arrivals> arrivals;
   std::optional<wire::incarnation_id> met;  ///< in the last session
   bool tell_config = false;  ///< its own differs: once there is a link
+  bool config_comes = false;  ///< for the same reason, once
+  detail::rate_limit offences, notes;  ///< in the log: what it has done, what has become of it
   time_point::duration silent{0};  ///< so long has this node run and heard nothing over the link
 
   // What workers write to.
@@ -134,7 +136,8 @@ cluster_shell::cluster_shell(system& home, cluster_options options,
       options_(std::move(options)),
       carrier_(std::move(carrier)),
       directory_(home),
-      permissions_(options_.allow) {
+      permissions_(options_.allow),
+      strangers_(options_.lines_per_second) {
   if (!options_.now) options_.now = [] { return std::chrono::steady_clock::now(); };
   if (!options_.random) options_.random = &chance;
   if (options_.nodes.empty()) options_.nodes.push_back({options_.node, {}, {}, {}, {}});
@@ -153,14 +156,17 @@ cluster_shell::cluster_shell(system& home, cluster_options options,
     const peer* p = find(who);
     return p && permissions_.allow(p->entry.roles, path, event);
   };
-  exchange.offended = [this](std::string_view who, std::string_view what) { offended(who, what); };
+  exchange.offended = [this](std::string_view who, std::string_view what) {
+    if (peer* p = find(who)) offended(*p, what);
+  };
   std::vector<std::string> names;
   for (const auto& e : options_.nodes) {
     if (e.name == options_.node) {
       own_ = &e;
       continue;
     }
-    peers_.push_back(std::make_shared<peer>(static_cast<std::uint32_t>(peers_.size()), e));
+    peers_.push_back(std::make_shared<peer>(static_cast<std::uint32_t>(peers_.size()), e,
+                                            options_.lines_per_second));
     exchange.peers.push_back(e.name);
     names.push_back(e.name);
   }
@@ -228,23 +234,46 @@ void cluster_shell::log(weight w, const std::string& text) const {
   if (options_.log) options_.log(w, text);
 }
 
-/// Somebody could do this as often as it likes: a few lines a second, and then how many more.
-void cluster_shell::offended(std::string_view who, std::string_view what) {
-  std::uint32_t left_out = 0;
+/// For lines that others can cause as often as they like: a few a second, and then how many more.
+void cluster_shell::log_some(detail::rate_limit& of_these, weight w, std::string text) const {
+  const auto left_out = of_these.admit(
+      std::chrono::duration_cast<std::chrono::milliseconds>(now().time_since_epoch()));
+  if (!left_out) return;
+  if (*left_out) text += " (" + std::to_string(*left_out) + " like this left out)";
+  log(w, text);
+}
+
+/// Someone who has not said, or not proven, who it is.
+void cluster_shell::offended(std::string_view address, std::string_view what) {
+  log_some(strangers_, weight::warning,
+           "node " + options_.node + ": from " + std::string{address} + ": " + std::string{what});
+}
+
+void cluster_shell::offended(peer& by, std::string_view what) {
+  std::string address;
   {
-    std::lock_guard lock{guard_};
-    const time_point at = now();
-    if (at - offences_since_ >= 1s) {
-      offences_since_ = at;
-      left_out = offences_ > offences_per_second ? offences_ - offences_per_second : 0;
-      offences_ = 0;
-    }
-    if (++offences_ > offences_per_second) return;
+    std::lock_guard lock{by.guard};
+    if (by.link) address = " at " + by.link->info().address;
   }
-  std::string text =
-      "node " + options_.node + ": from " + std::string{who} + ": " + std::string{what};
-  if (left_out) text += " (" + std::to_string(left_out) + " like this left out)";
-  log(weight::warning, text);
+  log_some(by.offences, weight::warning,
+           "node " + options_.node + ": from node " + by.entry.name + address + ": " +
+               std::string{what});
+}
+
+/// When nothing follows that could tell it.
+void cluster_shell::tell_left_out(time_point at) {
+  if (at - left_out_told_ < 1s) return;
+  left_out_told_ = at;
+  const auto tell = [this](detail::rate_limit& of_these, const std::string& whose) {
+    if (const std::uint64_t n = of_these.take_left_out())
+      log(weight::warning, "node " + options_.node + ": " + std::to_string(n) +
+                               " lines like the last ones, about " + whose + ", left out");
+  };
+  tell(strangers_, "connections that were refused");
+  for (const auto& p : peers_) {
+    tell(p->offences, "what node " + p->entry.name + " has sent");
+    tell(p->notes, "node " + p->entry.name);
+  }
 }
 
 // ---- links ------------------------------------------------------------------------------------
@@ -260,7 +289,10 @@ void cluster_shell::on_open(const wire::link_ptr& opened) {
     if (auto crowded = reception_->opened(id, info.certificate_name, at)) {
       const auto old = connections_.find(crowded->link);
       counts_.refused.fetch_add(1, std::memory_order_relaxed);
-      if (old != connections_.end()) old->second->link->close(crowded->why);
+      if (old != connections_.end()) {
+        offended(old->second->link->info().address, crowded->why);
+        old->second->link->close(crowded->why);
+      }
     }
     plan(at);
     return;
@@ -296,15 +328,16 @@ void cluster_shell::on_bytes(wire::link& from, std::span<const std::byte> bytes)
   }
   if (goes_on || !c->reader.failure()) return;
   const std::string why = c->reader.failure();
-  offended(c->of ? "node " + c->of->entry.name : from.info().address, why);
-  counts_.refused.fetch_add(c->of ? 0 : 1, std::memory_order_relaxed);
   if (c->carries && c->of) {
     peer& p = *c->of;
+    offended(p, why);
     p.machine->end(wire::session_end::violation, why, at);
     carry_out(p);
-  } else {
-    from.close(why);
+    return;
   }
+  offended(from.info().address + (c->of ? ", as node " + c->of->entry.name : ""), why);
+  counts_.refused.fetch_add(1, std::memory_order_relaxed);
+  from.close(why);
 }
 
 /// False: nothing more is taken from that link.
@@ -326,6 +359,7 @@ bool cluster_shell::on_frame(connection& c, frame_kind kind, std::span<const std
         room = p.room_again();
       }
       if (lie) {
+        offended(p, "it acknowledges what was never sent");
         p.machine->end(wire::session_end::violation, "it acknowledges what was never sent", at);
         carry_out(p);
       } else if (room) {
@@ -426,6 +460,7 @@ void cluster_shell::on_time() {
     std::lock_guard lock{guard_};
     part_by = part_by_;
   }
+  tell_left_out(at);
   for (const auto& p : peers_) {
     p->machine->start(at);
     if (const auto next = p->machine->next(); next && *next <= at) p->machine->time(at);
@@ -617,11 +652,13 @@ void cluster_shell::carry_out(peer& p, association_action& a) {
       break;
     case kind::session_ended: end_session(p, a); break;
     case kind::digest_differs:
-      log(weight::warning,
+      log_some(
+          p.notes, weight::warning,
           "node " + p.entry.name + " runs with another configuration than node " + options_.node);
       p.tell_config = options_.canonical.size() <= longest_config;
+      p.config_comes = true;
       break;
-    case kind::note: log(weight::warning, a.text); break;
+    case kind::note: log_some(p.notes, weight::warning, a.text); break;
   }
 }
 
@@ -665,8 +702,9 @@ void cluster_shell::end_session(peer& p, const association_action& a) {
     p.blocked = false;
     ++p.generation;
   }
-  log(weight::info, "the session with node " + p.entry.name + " has ended (" +
-                        std::string{name(a.reason)} + "): " + a.text);
+  log_some(p.notes, weight::info,
+           "the session with node " + p.entry.name + " has ended (" + std::string{name(a.reason)} +
+               "): " + a.text);
   std::uint64_t lost = 0;
   if (last)
     last->each_unacknowledged([&](wire::lane, std::span<const std::byte> message) {
@@ -724,7 +762,8 @@ void cluster_shell::carry_out(detail::liveness_actions& todo) {
         p.reason = change.reason;
       }
       const bool bad = change.to == opinion::suspect || change.to == opinion::unreachable;
-      log(bad ? weight::warning : weight::info,
+      log_some(
+          p.notes, bad ? weight::warning : weight::info,
           "node " + change.peer + " is " + std::string{name(change.to)} + ": " + change.reason);
       tell({change.peer, to_string(change.incarnation), change.from, change.to, change.reason});
       // The peer hangs, or the network swallows what is sent: no end of the connection would ever
@@ -752,14 +791,14 @@ void cluster_shell::on_gossip(peer& p, std::span<const std::byte> payload) {
   gossip g;
   detail::reader from{payload, 4 * payload.size() + 1'024};
   if (!detail::decode(from, g)) {
-    offended("node " + p.entry.name, std::string{"gossip that cannot be read: "} + from.failure());
+    offended(p, std::string{"gossip that cannot be read: "} + from.failure());
     return;
   }
   detail::liveness_actions todo;
   if (g.question) mind_->asked(p.index, *g.question, now(), todo);
   if (g.answer) mind_->answered(p.index, *g.answer, now(), todo);
   carry_out(todo);
-  if (g.config.empty()) return;
+  if (g.config.empty() || !std::exchange(p.config_comes, false)) return;
   for (const std::string& line : difference(options_.canonical, g.config))
     log(weight::warning, "configuration of node " + p.entry.name + ": " + line);
 }
