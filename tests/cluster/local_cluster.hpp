@@ -45,7 +45,8 @@ inline bool eventually(const std::function<bool()>& holds, std::chrono::millisec
 
 struct node {
   node(const std::vector<coppice::cluster_options::entry>& all, const std::string& name,
-       const std::function<void(coppice::cluster_options&)>& adjust) {
+       const std::function<void(coppice::cluster_options&)>& adjust,
+       const std::function<void(coppice::wire::socket_options&)>& adjust_sockets = {}) {
     system = std::make_unique<coppice::system>(coppice::system_options{.workers = 2});
     coppice::cluster_options o;
     o.cluster = "test";
@@ -62,6 +63,7 @@ struct node {
     sockets.node = name;
     sockets.tls.insecure = true;
     sockets.actors = system.get();
+    if (adjust_sockets) adjust_sockets(sockets);
     cluster = coppice::cluster_shell_access::make(
         *system, std::move(o), std::make_unique<coppice::wire::socket_carrier>(sockets));
   }
