@@ -101,6 +101,7 @@ void conversation::flush_soon() noexcept {
 /// An answer to a request of the peer's.
 void conversation::answered(request* x) noexcept {
   conversation_ptr self{this, false};  // the request's own
+  if (!x->type->event) credits_.fetch_sub(1, std::memory_order_relaxed);
   if (!closed()) {
     std::vector<std::byte>& bytes = scratch();
     writer to{bytes, this};
@@ -471,6 +472,14 @@ bool conversation::on_credit(reader& from) {
     flush_soon();
     return true;
   }
+  // They wait in the mailbox beyond its capacity.
+  if (credits_.load(std::memory_order_relaxed) >= with_.options.limits.pending_asks) {
+    refuse(correlation, errc::overloaded,
+           make_cause("too many wait for room: limits.pending_asks"));
+    flush_soon();
+    return true;
+  }
+  credits_.fetch_add(1, std::memory_order_relaxed);
   auto* x = new detail::credit_node;
   x->seq = correlation;
   intrusive_ptr_add_ref(this);

@@ -231,6 +231,7 @@ class conversation final : public detail::answer_sink, public detail::ref_port {
   const std::uint32_t number_;
   std::atomic<std::uint32_t> references_{0};
   std::atomic<bool> closed_{false};
+  std::atomic<std::uint32_t> credits_{0};  ///< of the peer's, that wait for room here
 
   /// Whom the last message was for, because most come in runs. Of the one who receives.
   struct {

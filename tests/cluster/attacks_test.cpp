@@ -13,6 +13,7 @@
 //   all of it with a valid certificate too                 here
 //   idle connections for ever, no more descriptors         here; carriers alone: wire/links_test,
 //                                                          wire/tls_test; HTTP: http/hostile_test
+//   no backpressure: a slow receiver is fed without end    here (busy actor), wire/exchange_test
 //   a bad index of a variant, decoding what is no event    here; actors/codec_test, the fuzzers
 //   data without its type is an empty message              wire/exchange_test (builds that differ)
 //   a peer that hangs or is cut off is never noticed,
@@ -148,6 +149,7 @@ class town {
           x.lines_per_second = options_.lines_per_second;
           x.limits.message_bytes = std::size_t{1} << 20;
           x.limits.remote_addresses = 4'096;
+          x.limits.pending_asks = 1'000;
           x.limits.handshake_deadline = options_.patience;
           // What hangs shows, and a machine under load does not.
           x.liveness = {.suspect_after = 5s, .unreachable_after = 10s};
@@ -462,7 +464,7 @@ std::vector<offence> nonsense() {
   for (std::uint64_t i = 0; i < 1'000; ++i)
     strangers = std::move(strangers) +
                 pieces(message(message_kind::event, {i + 10, 0}) + raw({0x90})) +
-                pieces(message(message_kind::request, {i + 10, 0, i, 1'000, 0}) + raw({0x90})) +
+                pieces(message(message_kind::request, {i + 10, 0, i, 1'000}) + raw({0x90, 0x90})) +
                 pieces(message(message_kind::credit, {i + 10, i, 1'000})) +
                 pieces(message(message_kind::release, {i + 10, 1}));
   return {
@@ -497,7 +499,8 @@ std::vector<offence> nonsense() {
       {"an answer to an event that is no ask",
        [](const handle& to) {
          return pieces(
-             message(message_kind::request, {to.number, to.events.at("test.parcel"), 1, 1'000, 0}));
+             message(message_kind::request, {to.number, to.events.at("test.parcel"), 1, 1'000}) +
+             raw({0x90, 0x90}));
        },
        ""},
       {"an exit signal",
@@ -616,7 +619,8 @@ TEST_CASE("actors of the runtime itself are out of reach for nodes without the r
     for (const auto& [event, index] : to.events) {
       CAPTURE(event);
       one->say(pieces(message(message_kind::event, {to.number, index}) + raw({0x90})));
-      one->say(pieces(message(message_kind::request, {to.number, index, 1, 1'000, 0, 0x90})));
+      one->say(
+          pieces(message(message_kind::request, {to.number, index, 1, 1'000}) + raw({0x90, 0x90})));
     }
     for (const auto what : {message_kind::link, message_kind::watch})
       one->say(pieces(message(what, {to.number}, [&](auto& w) {
@@ -636,6 +640,37 @@ TEST_CASE("actors of the runtime itself are out of reach for nodes without the r
   }
   // It still finds actors, so it is there.
   CHECK(t.beta->cluster->find<take>("alpha:/store", 20s));
+}
+
+TEST_CASE("an actor that is busy collects no more who wait for room than a peer may have") {
+  struct busy : actor<take> {
+    busy(std::atomic<bool>* in, std::atomic<bool>* out) : begun(in), over(out) {}
+    left on(const take&) {
+      *begun = true;
+      over->wait(false);
+      return {};
+    }
+    std::atomic<bool>*begun, *over;
+  };
+  std::atomic<bool> begun{false}, over{false};
+  town t;
+  t.open_beta();
+  const passers_by others{t};
+  t.alpha->system->spawn<busy>({.id = "busy"}, &begun, &over);
+  const auto one = t.enter();
+  one->join();
+  const handle to = one->resolve("/busy");
+  one->say(
+      pieces(message(message_kind::request, {to.number, 0, 1, 60'000}) + raw({0x90, 0x91, 1})));
+  CHECK(eventually([&] { return begun.load(); }));
+  for (std::uint64_t i = 0; i < 1'001; ++i)
+    one->say(pieces(message(message_kind::credit, {to.number, 10 + i, 60'000})));
+  one->hears(message_kind::failure, 10 + 1'000);
+  over = true;
+  over.notify_all();
+  one->hears(message_kind::reply, 10 + 999);
+  one->say(pieces(message(message_kind::credit, {to.number, 5'000, 60'000})));
+  one->hears(message_kind::reply, 5'000);
 }
 
 TEST_CASE("a flood of anything by one bad node slows the others down and no more") {

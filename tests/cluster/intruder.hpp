@@ -166,6 +166,16 @@ class intruder {
       return found;
     }
   }
+  /// Waits for a message that begins with these; others are passed over.
+  void hears(message_kind what, std::uint64_t number) {
+    for (std::uint64_t kind = 0, first = 0;;) {
+      const bytes some = next(frame_kind::user);
+      coppice::detail::reader from{some, 1 << 20};
+      if (from.unsigned_integer(kind) && from.unsigned_integer(first) && first == number &&
+          kind == static_cast<std::uint64_t>(what))
+        return;
+    }
+  }
   /// Everything that was sent before has been read: what is asked afterwards is answered.
   bool answered() { return resolve("/store").number != 0; }
 

@@ -4,6 +4,9 @@
 
 #include <doctest/doctest.h>
 
+#include <sys/resource.h>
+
+#include <ctime>
 #include <memory>
 #include <random>
 #include <string>
@@ -210,6 +213,34 @@ TEST_CASE("when all places are taken by clients at work, one more is told so") {
     again.send(get + "\r\n");
     return again.received("200 OK");
   }));
+}
+
+TEST_CASE("without file descriptors the server waits, does not spin, and goes on") {
+  const auto s = serve();
+  CHECK(still_serves(*s));
+  std::vector<peer> crowd;
+  for (int i = 0; i < 12; ++i) crowd.emplace_back();
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  // Room for a few more descriptors than there are.
+  const int next = ::dup(0);
+  ::close(next);
+  rlimit few = before;
+  few.rlim_cur = static_cast<rlim_t>(next) + 4;
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+  for (peer& p : crowd) p.connect(s->address());
+  const bool accepted = tools::eventually([&] { return s->counts().connections >= 4; });
+  const std::clock_t begin = std::clock();
+  const bool silent = !crowd.back().receive(400ms);
+  const std::clock_t used = std::clock() - begin;
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(accepted);
+  CHECK(silent);
+  CHECK(used < CLOCKS_PER_SEC / 5);
+  for (peer& p : crowd) {
+    CHECK(p.send(get + "\r\n"));
+    CHECK(p.received("200 OK"));
+  }
 }
 
 TEST_CASE("a client that hangs up in the middle of anything does no harm") {

@@ -21,13 +21,15 @@ using std::chrono::steady_clock;
 
 class peer {
  public:
-  explicit peer(const std::string& address) {
+  /// Not connected yet.
+  peer() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
+  explicit peer(const std::string& address) : peer() { connect(address); }
+  void connect(const std::string& address) {
     sockaddr_in at{};
     at.sin_family = AF_INET;
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     at.sin_port =
         htons(static_cast<std::uint16_t>(std::atoi(address.c_str() + address.rfind(':') + 1)));
-    socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     connected_ = ::connect(socket_, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0;
   }
   peer(peer&& other) noexcept
@@ -78,8 +80,10 @@ class peer {
 
   /// Reads some. False: the end, or nothing within what is left of 10 s.
   bool receive() {
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(until_ - steady_clock::now());
+    return receive(
+        std::chrono::duration_cast<std::chrono::milliseconds>(until_ - steady_clock::now()));
+  }
+  bool receive(std::chrono::milliseconds left) {
     pollfd readable{socket_, POLLIN, 0};
     if (closed_ || left.count() <= 0 || ::poll(&readable, 1, static_cast<int>(left.count())) <= 0)
       return false;
