@@ -30,6 +30,8 @@ constexpr std::size_t longest_path = 4'096;
 constexpr std::size_t longest_table = 1'024;
 /// An answer that is late by more than this is nobody's any more.
 constexpr tick late_ms = 1'000;
+/// So long the end of an actor may wait for what it has sent before.
+constexpr tick longest_wait_ms = 1'000;
 
 std::vector<std::byte>& scratch() {
   thread_local std::vector<std::byte> bytes;
@@ -62,6 +64,10 @@ class flusher final : public detail::after_slice {
 /// Of the actor that a proxy stands for: there may be two for one, by path and by ref.
 std::uint64_t number_there(const cell& proxy) {
   return (*address_of(proxy))->number.load(std::memory_order_relaxed);
+}
+
+bool is_known(std::uint8_t code) {
+  return code >= 1 && code <= static_cast<std::uint8_t>(errc::simple_one_for_one);
 }
 
 bool skip_rest(reader& from, std::size_t fields) {
@@ -452,8 +458,8 @@ bool conversation::on_failure(reader& from) {
   request* x = withdraw(correlation);
   if (!x) return true;
   // A code that a newer node has added: nothing is known of the outcome.
-  const bool known = code >= 1 && code <= static_cast<std::uint8_t>(errc::simple_one_for_one);
-  detail::answer_failed(x, known ? static_cast<errc>(code) : errc::crashed, std::move(why));
+  detail::answer_failed(x, is_known(code) ? static_cast<errc>(code) : errc::crashed,
+                        std::move(why));
   return true;
 }
 
@@ -517,34 +523,47 @@ bool conversation::on_resolve(reader& from) {
           self->announce(correlation, found);
           return;
         }
-        std::vector<std::byte>& bytes = scratch();
-        writer to{bytes, self.get()};
-        begin(to, message_kind::unresolved);
-        to.unsigned_integer(correlation);
-              // Another actor has the path now: the address that is meant has ended.
-        const bool gone = number != 0;
-        to.unsigned_integer(static_cast<std::uint64_t>(gone ? errc::gone : errc::stopped));
-        to.text(gone ? "the address has ended" : "there is no such actor at the moment: " + path);
-        self->send_owed(bytes);
-        self->flush_soon();
+        // Another actor has the path now: the address that is meant has ended.
+        if (number != 0) self->say_ended(correlation);
+        else
+          self->say_unresolved(correlation, errc::stopped,
+                               "there is no such actor at the moment: " + path);
       });
   return true;
+}
+
+/// What it has sent before its end may still wait here, for a session or for room: that goes first.
+void conversation::say_ended(std::uint32_t correlation) {
+  if (with_.anything_waits()) {
+    std::lock_guard lock{guard_};
+    if (late_ends_.size() < with_.options.limits.remote_addresses)
+      late_ends_.push_back({correlation, with_.home.clock.now() + longest_wait_ms});
+    return;
+  }
+  say_unresolved(correlation, errc::gone, "the address has ended");
+}
+
+void conversation::say_unresolved(std::uint32_t correlation, errc code, std::string_view why) {
+  std::vector<std::byte>& bytes = scratch();
+  writer to{bytes, this};
+  begin(to, message_kind::unresolved);
+  to.unsigned_integer(correlation);
+  to.unsigned_integer(static_cast<std::uint64_t>(code));
+  to.text(why);
+  send_owed(bytes);
+  flush_soon();
 }
 
 /// Tells the peer all it needs to address an actor: its handle and its table of events.
 void conversation::announce(std::uint32_t correlation, const cell_ptr& who) {
   const std::uint32_t handle = export_handle(who.get());
-  std::vector<std::byte>& bytes = scratch();
-  writer to{bytes, this};
   if (!handle) {
-    begin(to, message_kind::unresolved);
-    to.unsigned_integer(correlation);
-    to.unsigned_integer(static_cast<std::uint64_t>(errc::limit));
-    to.text("too many addresses are known to this node: limits.remote_addresses");
-    send_owed(bytes);
-    flush_soon();
+    say_unresolved(correlation, errc::limit,
+                   "too many addresses are known to this node: limits.remote_addresses");
     return;
   }
+  std::vector<std::byte>& bytes = scratch();
+  writer to{bytes, this};
   const std::string path = who->path();
   const auto table = who->type().events;
   std::vector<bool> allowed;
@@ -622,7 +641,7 @@ bool conversation::on_unresolved(reader& from) {
   if (!who) return true;
   auto* n = new news{news::about::unresolved};
   n->with = this;
-  n->code = static_cast<errc>(code);
+  n->code = is_known(code) ? static_cast<errc>(code) : errc::stopped;
   n->text = text;
   tell(*who, n);
   return true;
@@ -728,10 +747,11 @@ bool conversation::on_signal(reader& from) {
   const cell_ptr sender = with_.proxy_for(path, number, true);
   if (!sender) return true;
   sender->signal_end(who.get(), why, linked);
-  if (linked) {
+  if (!linked) return true;
+  for (const cell_ptr& of : with_.known_proxies(path, number)) {
     auto* n = new news{news::about::drop_link};
     n->from = who;
-    tell(*sender, n);
+    tell(*of, n);
   }
   return true;
 }
@@ -800,15 +820,23 @@ void conversation::close(std::string_view why) {
 
 void conversation::time(tick now) {
   recent_ = {};  // it may have ended, and keep others
+  std::vector<late_end> ends;
+  const bool waits = with_.anything_waits();
   std::vector<request*> late;
   {
     std::lock_guard lock{guard_};
+    std::erase_if(late_ends_, [&](const late_end& e) {
+      if (waits && e.until > now) return false;
+      ends.push_back(e);
+      return true;
+    });
     std::erase_if(pending_, [&](const auto& p) {
       if (p.second->until + late_ms > now) return false;
       late.push_back(p.second);
       return true;
     });
   }
+  for (const late_end& e : ends) say_unresolved(e.correlation, errc::gone, "the address has ended");
   for (request* x : late)
     detail::answer_failed(x, errc::timeout, make_cause("no answer within the deadline"));
 }

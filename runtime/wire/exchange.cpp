@@ -224,6 +224,14 @@ std::vector<cell_ptr> counterpart::known_proxies(std::string_view path, std::uin
   return all;
 }
 
+bool counterpart::anything_waits() const {
+  std::lock_guard lock{guard};
+  return std::any_of(proxies.begin(), proxies.end(), [](const auto& each) {
+    return each.second->depth() > 0 ||
+           (*address_of(*each.second))->holds.load(std::memory_order_relaxed);
+  });
+}
+
 void counterpart::tell_all(news::about what, const conversation_ptr& with, std::string_view text) {
   std::vector<cell_ptr> all;
   {

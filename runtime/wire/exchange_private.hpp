@@ -100,6 +100,8 @@ struct remote_address {
     uses.store(same ? uses.load(std::memory_order_relaxed) + 1 : 1, std::memory_order_relaxed);
     handle.store(now, std::memory_order_release);
   }
+  /// Its proxy has an event in hand that cannot leave yet.
+  std::atomic<bool> holds{false};
   /// What it stood for has ended, and it stands for nobody until its node is started again.
   std::atomic<bool> gone{false};
 
@@ -195,6 +197,11 @@ class conversation final : public detail::answer_sink, public detail::ref_port {
     std::uint64_t uses = 0;  ///< times the peer was told of it, less those it has given back
     std::vector<bool> allowed;  ///< by the index of the event in the actor's table
   };
+  /// To be told that what it asks for has ended, when what that has sent before is on its way.
+  struct late_end {
+    std::uint32_t correlation;
+    tick until;
+  };
   friend void intrusive_ptr_add_ref(conversation* x) noexcept {
     x->references_.fetch_add(1, std::memory_order_relaxed);
   }
@@ -222,6 +229,8 @@ class conversation final : public detail::answer_sink, public detail::ref_port {
   bool target(std::uint32_t to, std::uint32_t index, errc& code, const char*& why);
   bool read_chain(detail::reader& from, detail::request& x);
   void announce(std::uint32_t correlation, const cell_ptr& who);
+  void say_ended(std::uint32_t correlation);
+  void say_unresolved(std::uint32_t correlation, errc code, std::string_view why);
   void refuse(std::uint32_t correlation, errc code, const cause_ptr& why);
   bool may(std::string_view path, std::string_view what) const;
   cell_ptr actor_of(detail::reader& from);
@@ -245,6 +254,7 @@ class conversation final : public detail::answer_sink, public detail::ref_port {
   std::uint32_t last_correlation_ = 0;
   std::unordered_map<std::uint32_t, detail::request*> pending_;
   std::unordered_map<std::uint32_t, cell_ptr> resolving_;
+  std::vector<late_end> late_ends_;
   std::vector<exported> exports_;  ///< by handle, less one
   std::vector<std::uint32_t> free_handles_;
   std::unordered_map<const cell*, std::uint32_t> handles_;
@@ -284,6 +294,8 @@ class counterpart {
   };
   state now() const;
   void offence(std::string_view what);
+  /// Whether anything that was sent there waits in a proxy.
+  bool anything_waits() const;
 
   exchange& space;
   detail::core& home;

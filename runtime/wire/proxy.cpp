@@ -102,6 +102,7 @@ class proxy final : public actor_base {
 
   void hold(node* x) {
     held_ = x;
+    at_->holds.store(true, std::memory_order_relaxed);
     cell_->listen(detail::listening::to_none);
   }
   /// Goes on with what was held.
@@ -113,6 +114,7 @@ class proxy final : public actor_base {
         held_ = x;
         return;
       }
+      at_->holds.store(false, std::memory_order_relaxed);
     }
     cell_->listen(detail::listening::to_all);
   }
@@ -155,6 +157,8 @@ class proxy final : public actor_base {
   void tell_links(const exit_reason& why);
   void lose(const exit_reason& why, bool gone);
   void end_address(const exit_reason& why);
+  void become_gone();
+  void end_if_unrelated();
   void give_back();
   bool is_gone() const { return at_->gone.load(std::memory_order_relaxed); }
   refusal absence() const { return {absent_code_, absent_letter_, absent_why_}; }
@@ -164,6 +168,7 @@ class proxy final : public actor_base {
   conversation_ptr with_;
   state state_ = state::unknown;
   bool cut_off_ = false;
+  bool ending_ = false;  ///< the address has ended, and not all have been told
   std::string why_;  ///< it is cut off
   node* held_ = nullptr;
   cell_ptr here_;  ///< on this very node: the actor itself
@@ -550,6 +555,7 @@ void proxy::control_from(control_node& c) {
     case control::unwatch:
       if (std::erase_if(watchers_, [&](const watcher& w) { return w.who.get() == other; }))
         send_relation(message_kind::unwatch, other);
+      end_if_unrelated();
       break;
     case control::link:
       if (is_gone()) {
@@ -573,6 +579,7 @@ void proxy::control_from(control_node& c) {
       break;
     case control::unlink:
       if (std::erase(links_, c.from)) send_relation(message_kind::unlink, other);
+      end_if_unrelated();
       break;
     case control::signal:
       if (c.flag) std::erase(links_, c.from);
@@ -654,19 +661,29 @@ void proxy::give_back() {
 /// meant. Until then it is gone.
 void proxy::end_address(const exit_reason& why) {
   lose(why, true);
-  if (at_->peer && !at_->pinned) {
-    give_back();
-    at_->gone = true;
-    state_ = state::absent;
-    absent_code_ = errc::gone;
-    absent_letter_ = dead_letter_reason::gone;
-    absent_why_ = "the address has ended";
-    retry_at_ = std::numeric_limits<tick>::max();
-    go_on();
-    return;
-  }
-  if (at_->peer) at_->peer->forget(*cell_);
+  become_gone();
+}
+
+/// From now on it refuses. Whoever watches the actor or is linked to it is told by a message of its
+/// own, which comes behind what the actor has sent it: the proxy stays until they all have been.
+void proxy::become_gone() {
+  ending_ = true;
+  at_->gone = true;
+  state_ = state::absent;
+  absent_code_ = errc::gone;
+  absent_letter_ = dead_letter_reason::gone;
+  absent_why_ = "the address has ended";
+  retry_at_ = std::numeric_limits<tick>::max();
+  go_on();
+  end_if_unrelated();
+}
+
+void proxy::end_if_unrelated() {
+  if (!ending_ || !watchers_.empty() || !links_.empty()) return;
+  ending_ = false;
   give_back();
+  if (at_->peer && !at_->pinned) return;
+  if (at_->peer) at_->peer->forget(*cell_);
   cell_->stop(exit_reason::normal(), 0, true);
 }
 
@@ -704,6 +721,10 @@ void proxy::hear(control_node& c) {
     case news::about::ended:
     case news::about::restarted: {
       with_ = nullptr;
+      if (ending_) {
+        end_address(exit_reason{exit_reason::kind::noproc, make_cause(absent_why_, at_->place())});
+        if (at_->pinned) break;
+      }
       if (!is_gone()) forget_target();
       const bool restarted = n.what_about == news::about::restarted;
       const exit_reason why{
@@ -765,10 +786,7 @@ void proxy::hear(control_node& c) {
       go_on();
       if (wants_target()) wait_for_time();
       break;
-    case news::about::gone:
-      end_address(exit_reason{exit_reason::kind::noproc,
-                              make_cause("the address has ended", at_->place())});
-      break;
+    case news::about::gone: become_gone(); break;
     case news::about::time:
       if (state_ != state::absent || !wants_target()) break;
       if (now() < retry_at_) {
@@ -787,9 +805,13 @@ void proxy::hear(control_node& c) {
       }
       break;
     case news::about::add_link: links_.push_back(n.from); break;
-    case news::about::drop_link: std::erase(links_, n.from); break;
+    case news::about::drop_link:
+      std::erase(links_, n.from);
+      end_if_unrelated();
+      break;
     case news::about::drop_watcher:
       std::erase_if(watchers_, [&](const watcher& w) { return w.who == n.from; });
+      end_if_unrelated();
       break;
   }
 }

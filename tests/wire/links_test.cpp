@@ -355,7 +355,9 @@ TEST_CASE("an address that is none is told in words, by start and by dial") {
       {"unix:/" + std::string(200, 'x'), "at most 107 characters"}};
   side node{plain()};
   node.start("");
-  for (const auto& [address, words] : bad) {
+  for (const auto& each : bad) {
+    const auto& address = each.first;
+    const auto& words = each.second;
     CAPTURE(address);
     side other{plain()};
     const auto up = other.carrier.start(address, other.ear);
