@@ -200,6 +200,19 @@ std::optional<conversation::watch> conversation::watching(const cell& watcher,
   return last;
 }
 
+/// Under one of its addresses. Who was the watcher, if that was the last of them.
+cell_ptr conversation::give_up_watch(const cell& watcher, std::uint64_t watched, bool pinned) {
+  std::lock_guard lock{guard_};
+  const auto found = watches_.find({number_there(watcher), watched});
+  if (found == watches_.end()) return {};
+  watch& w = found->second;
+  w.under[pinned] = false;
+  if (w.under[!pinned]) return {};
+  cell_ptr last = std::move(w.watcher);
+  watches_.erase(found);
+  return last;
+}
+
 // ---- refs in events ---------------------------------------------------------------------------
 
 void conversation::write(writer& to, cell* x) {
@@ -672,6 +685,9 @@ bool conversation::on_relation(message_kind what, reader& from) {
   const cell_ptr other = read(from);
   if (!from.ok()) return false;
   if (what == message_kind::watch && !get_number(from, incarnation)) return false;
+  bool pinned = false;
+  if ((what == message_kind::watch || what == message_kind::unwatch) && !from.boolean(pinned))
+    return false;
   const auto* remote = other ? address_of(*other) : nullptr;
   if (!remote || (*remote)->peer != &with_) return from.fail("a relation to an actor of nobody's");
   cell_ptr who;
@@ -695,6 +711,7 @@ bool conversation::on_relation(message_kind what, reader& from) {
         const auto [at, fresh] = watches_.try_emplace({number_there(*other), who->number()},
                                                       watch{other, who, incarnation});
         at->second.incarnation = incarnation;
+        at->second.under[pinned] = true;
         if (!fresh) break;
       }
       if (who->tell(control::watch, {}, other.get())) break;
@@ -707,8 +724,8 @@ bool conversation::on_relation(message_kind what, reader& from) {
       break;
     }
     case message_kind::unwatch:
-      if (const auto last = watching(*other, who->number(), true))
-        who->tell(control::unwatch, {}, last->watcher.get());
+      if (const auto last = give_up_watch(*other, who->number(), pinned))
+        who->tell(control::unwatch, {}, last.get());
       break;
     case message_kind::link:
     case message_kind::unlink: {

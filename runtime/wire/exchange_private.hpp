@@ -7,6 +7,7 @@
 #include <coppice/actors/detail/core.hpp>
 #include <coppice/runtime/wire/exchange.hpp>
 
+#include <array>
 #include <atomic>
 #include <map>
 #include <mutex>
@@ -177,9 +178,11 @@ class conversation final : public detail::answer_sink, public detail::ref_port {
   struct watch {
     cell_ptr watcher, watched;
     std::uint32_t incarnation;  ///< as the watcher calls its own
+    std::array<bool, 2> under{};  ///< which addresses it is watched: by path, pinned
   };
   /// The watch of this node's actor by the one behind the proxy `watcher`; nothing: there is none.
   std::optional<watch> watching(const cell& watcher, std::uint64_t watched, bool no_more);
+  cell_ptr give_up_watch(const cell& watcher, std::uint64_t watched, bool pinned);
 
   std::uint32_t number() const noexcept { return number_; }
   bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }

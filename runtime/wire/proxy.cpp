@@ -604,6 +604,7 @@ void proxy::send_watch(const watcher& w) {
   begin(to, message_kind::watch).unsigned_integer(handle_now());
   with_->write(to, w.who.get());
   to.unsigned_integer(w.incarnation);
+  to.boolean(at_->pinned);
   send_owed(bytes);
 }
 
@@ -621,6 +622,7 @@ void proxy::send_relation(message_kind what, cell* other) {
   writer to{bytes, with_.get()};
   begin(to, what).unsigned_integer(handle_now());
   with_->write(to, other);
+  if (what == message_kind::unwatch) to.boolean(at_->pinned);
   send_owed(bytes);
 }
 

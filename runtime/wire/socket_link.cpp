@@ -287,10 +287,9 @@ bool socket_link::received_sealed(std::span<const std::byte> bytes) {
     case step::open: break;
   }
   const auto buffer = core_->unsealed_bytes();
-  for (std::ptrdiff_t got = 1; got > 0;) {
+  for (bool more = true; more;) {
     std::size_t used = 0;
-    while (used < buffer.size() && (got = unseal(buffer.subspan(used))) > 0)
-      used += static_cast<std::size_t>(got);
+    while (more && used < buffer.size()) used += unseal(buffer.subspan(used), more);
     if (used > 0) core_->events().on_bytes(*this, buffer.first(used));
   }
   return open();
@@ -313,15 +312,21 @@ socket_link::step socket_link::advance(std::span<const std::byte> bytes) {
   return step::just_opened;
 }
 
-/// Bytes of one record; 0: more is needed; less: it has ended.
-std::ptrdiff_t socket_link::unseal(std::span<std::byte> into) {
+/// Takes the bytes of one record, and returns how many. Unless there may be `more` all that was
+/// received is used up, or the stream has ended.
+std::size_t socket_link::unseal(std::span<std::byte> into, bool& more) {
   std::lock_guard lock{guard_};
-  if (phase_ != phase::open) return -1;
+  more = false;
+  if (phase_ != phase::open) return 0;
   const std::ptrdiff_t got = tls_->read(into);
-  if (got > 0) return got;
+  if (got > 0 && !tls_->used_up()) {
+    more = true;
+    return static_cast<std::size_t>(got);
+  }
   flush();
-  if (got < 0) end(tls_->why(), true);
-  return got;
+  if (got >= 0) return static_cast<std::size_t>(got);
+  end(tls_->why(), true);
+  return 0;
 }
 
 void socket_link::writable() {

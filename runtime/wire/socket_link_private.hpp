@@ -74,7 +74,7 @@ class socket_link final : public link, public std::enable_shared_from_this<socke
   bool received_sealed(std::span<const std::byte> bytes);
   enum class step : std::uint8_t { more, open, just_opened, over };
   step advance(std::span<const std::byte> bytes);
-  std::ptrdiff_t unseal(std::span<std::byte> into);
+  std::size_t unseal(std::span<std::byte> into, bool& more);
   void discard();
   void finish();
   bool open() const noexcept;

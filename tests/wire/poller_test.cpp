@@ -10,11 +10,15 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <atomic>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
+#include <vector>
 
 using namespace coppice;
 using namespace std::chrono_literals;
@@ -41,6 +45,15 @@ class worker : public actor<work> {
   }
 };
 
+struct stall_watch final : observer {
+  void on_stall(const stall& s) noexcept override {
+    std::lock_guard lock{guard};
+    paths.push_back(s.path);
+  }
+  std::mutex guard;
+  std::vector<std::string> paths;
+};
+
 struct stage {
   stage() { polls.start(&detail::core_of(home)); }
   ~stage() {
@@ -55,9 +68,7 @@ struct stage {
   std::future<std::string> arrives(const ref<work>& to, std::shared_future<void> until = {}) {
     auto done = std::make_shared<std::promise<std::string>>();
     auto answer = done->get_future();
-    boost::asio::post(io, [this, to, until, done] {
-      out.send(to, work{done, until});
-    });
+    boost::asio::post(io, [this, to, until, done] { out.send(to, work{done, until}); });
     return answer;
   }
   /// Until the polling thread has run an actor itself: it does when it sees all workers asleep.
@@ -68,7 +79,19 @@ struct stage {
     return false;
   }
 
-  coppice::system home{{.workers = 2}};
+  /// One that does not return before `go_on`, on the thread that polls.
+  bool blocks(const ref<work>& to, std::promise<void>& go_on) {
+    // It may be handed to a worker after all; then once more.
+    for (int i = 0; i < 100; ++i) {
+      go_on = {};
+      if (arrives(to, go_on.get_future()).get() == "coppice-wire") return true;
+      go_on.set_value();
+    }
+    return false;
+  }
+
+  stall_watch told;
+  coppice::system home{{.workers = 2, .stall_limit = 50ms, .watch = &told}};
   outside out{home};
   boost::asio::io_context io;
   std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> guard{
@@ -89,19 +112,29 @@ TEST_CASE("while an actor blocks there, what comes in goes on, and other actors 
   const auto other = s.home.spawn<worker>({.id = "other"});
   REQUIRE(s.runs_one_itself(blocks));
   std::promise<void> go_on;
-  bool stuck = false;
-  // It may be handed to a worker after all; then once more.
-  for (int i = 0; i < 100 && !stuck; ++i) {
-    go_on = {};
-    stuck = s.arrives(blocks, go_on.get_future()).get() == "coppice-wire";
-    if (!stuck) go_on.set_value();
-  }
-  REQUIRE(stuck);
+  REQUIRE(s.blocks(blocks, go_on));
   for (int i = 0; i < 100; ++i) {
     auto there = s.arrives(other);
     REQUIRE(there.wait_for(10s) == std::future_status::ready);
     CHECK(there.get() == "coppice.worker");
   }
+  go_on.set_value();
+}
+
+TEST_CASE("an actor that blocks there is reported as a stall, once") {
+  stage s;
+  const auto blocks = s.home.spawn<worker>({.id = "blocks"});
+  REQUIRE(s.runs_one_itself(blocks));
+  std::promise<void> go_on;
+  REQUIRE(s.blocks(blocks, go_on));
+  const auto times = [&] {
+    std::lock_guard lock{s.told.guard};
+    return std::count(s.told.paths.begin(), s.told.paths.end(), "/blocks");
+  };
+  for (const auto limit = std::chrono::steady_clock::now() + 10s;
+       times() == 0 && std::chrono::steady_clock::now() < limit;)
+    std::this_thread::yield();
+  CHECK(times() == 1);
   go_on.set_value();
 }
 
