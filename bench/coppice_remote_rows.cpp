@@ -209,8 +209,8 @@ class sender : public actor<send_for> {
     std::uint64_t sent = 0;
     while (clock::now() < until) {
       auto room_again = room(to_, 30s);
-      for (int i = 0; i < batch; ++i) send(to_, load{content_});
-      sent += batch;
+      for (std::uint64_t i = 0; i < batch_; ++i) send(to_, load{content_});
+      sent += batch_;
       if (auto there = co_await room_again; !there) {
         all_->failed(there.error().message());
         co_return;
@@ -225,12 +225,16 @@ class sender : public actor<send_for> {
   }
 
  private:
-  static constexpr int batch = 4'000;
+  /// As OTP's sender: it waits when 1 MiB is on its way; many small ones take more in memory.
+  std::uint64_t batch() const {
+    return std::clamp<std::uint64_t>((std::uint64_t{1} << 20) / content_.size(), 1, 4'000);
+  }
 
   ref<load, count> to_;
   work* all_;
   double* per_second_;
   std::string content_;
+  const std::uint64_t batch_ = batch();
 };
 
 /// Sends from `alpha` to `beta`, the first two nodes of the cluster; the others have nothing to do.
