@@ -5,6 +5,7 @@
 #include <coppice/runtime/cluster/cluster_private.hpp>
 
 #include <algorithm>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -54,20 +55,23 @@ result<detail::cell_ptr> cluster::reach(std::string_view place,
     return std::chrono::duration_cast<std::chrono::milliseconds>(until -
                                                                  std::chrono::steady_clock::now());
   };
+  std::optional<error> told;  // by an earlier look: says more than that the last came too late
   for (;;) {
     detail::outside_wait wait;
     detail::request* answered =
         wait.ask(x->get(), new question({events}), std::max<std::int64_t>(left().count(), 1));
     if (!answered)
-      return error{errc::timeout, "nobody has said by the deadline who is there",
-                   std::string{place}};
+      return told.value_or(
+          error{errc::timeout, "nobody has said by the deadline who is there", std::string{place}});
     std::unique_ptr<question> r{static_cast<question*>(answered)};
     const auto outcome = r->outcome();
     if (outcome) return x;
     // A node or an actor that starts just now is there in a moment.
     const errc code = outcome.error().code();
+    if (told && (code == errc::expired || code == errc::timeout)) return *told;
     if ((code != errc::unreachable && code != errc::stopped) || left() <= look_again)
       return outcome.error();
+    told = outcome.error();
     std::this_thread::sleep_for(look_again);
   }
 }

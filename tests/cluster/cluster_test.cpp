@@ -56,7 +56,7 @@ TEST_CASE("what is found must be there, must take the events, and must be on a n
   local::cluster c{2};
   REQUIRE(c.all_up());
   c[1].system->spawn<store>({.id = "store"});
-  CHECK(c[0].cluster->find<take>("beta:/nobody", 300ms).error().code() == errc::stopped);
+  CHECK(c[0].cluster->find<take>("beta:/nobody", 1s).error().code() == errc::stopped);
   CHECK(c[0].cluster->find<unheard>("beta:/store", 5s).error().code() == errc::unknown_event);
   CHECK(c[0].cluster->find<take>("delta:/store", 5s).error().code() == errc::invalid);
   CHECK(c[0].cluster->find<take>("/store", 5s).error().code() == errc::invalid);
