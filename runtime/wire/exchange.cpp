@@ -224,12 +224,31 @@ std::vector<cell_ptr> counterpart::known_proxies(std::string_view path, std::uin
   return all;
 }
 
+namespace {
+
+bool waits(const cell& proxy) {
+  return proxy.depth() > 0 || (*address_of(proxy))->holds.load(std::memory_order_relaxed);
+}
+
+}  // namespace
+
 bool counterpart::anything_waits() const {
   std::lock_guard lock{guard};
-  return std::any_of(proxies.begin(), proxies.end(), [](const auto& each) {
-    return each.second->depth() > 0 ||
-           (*address_of(*each.second))->holds.load(std::memory_order_relaxed);
-  });
+  return std::any_of(proxies.begin(), proxies.end(),
+                     [](const auto& each) { return waits(*each.second); });
+}
+
+cell_ptr counterpart::other_that_waits(const cell& proxy) const {
+  const remote_address& at = **address_of(proxy);
+  std::lock_guard lock{guard};
+  const auto [first, last] = proxies.equal_range(at.path);
+  for (auto i = first; i != last; ++i) {
+    const cell& other = *i->second;
+    const std::uint64_t number = (*address_of(other))->number;
+    const bool same = number == at.number || number == 0;  // as far as anybody knows
+    if (&other != &proxy && same && waits(other)) return i->second;
+  }
+  return {};
 }
 
 void counterpart::tell_all(news::about what, const conversation_ptr& with, std::string_view text) {

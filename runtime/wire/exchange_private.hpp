@@ -297,6 +297,8 @@ class counterpart {
   };
   state now() const;
   void offence(std::string_view what);
+  /// The other proxy for the same actor, by path or by ref, if anything waits in it.
+  cell_ptr other_that_waits(const cell& proxy) const;
   /// Whether anything that was sent there waits in a proxy.
   bool anything_waits() const;
 

@@ -119,7 +119,20 @@ class proxy final : public actor_base {
     cell_->listen(detail::listening::to_all);
   }
 
+  static const detail::node_type& end_behind() {
+    static const detail::node_type once = notice_node<ended>::type_record;
+    return once;
+  }
+  static const detail::node_type& signal_behind() {
+    static const detail::node_type once = notice_node<exit_signal>::type_record;
+    return once;
+  }
+  static bool is_end(const node* x) {
+    return x->type == &notice_node<ended>::type_record || x->type == &end_behind();
+  }
+
   bool forward(node* x);
+  bool goes_behind_others(node* x);
   bool forward_here(node* x);
   bool forward_event(node* x);
   bool forward_credit(request* x);
@@ -198,9 +211,23 @@ bool proxy::forward(node* x) {
     case node_kind::request: return forward_event(x);
     case node_kind::credit: return forward_credit(static_cast<request*>(x));
     case node_kind::notice:
-      return x->type == &notice_node<ended>::type_record ? forward_end(x) : forward_signal(x);
+      if (goes_behind_others(x)) return true;
+      return is_end(x) ? forward_end(x) : forward_signal(x);
     default: detail::destroy(x); return true;
   }
+}
+
+/// The actor that has ended may have sent its last events by the other address of the same target,
+/// where they still wait: then its notice goes behind them, once.
+bool proxy::goes_behind_others(node* x) {
+  const detail::node_type& type = *x->type;
+  if (&type == &end_behind() || &type == &signal_behind()) return false;
+  const cell_ptr other = at_->peer->other_that_waits(*cell_);
+  if (!other) return false;
+  x->type = is_end(x) ? &end_behind() : &signal_behind();
+  if (other->push(x) == detail::lane::outcome::put) return true;
+  x->type = &type;
+  return false;
 }
 
 bool proxy::forward_here(node* x) {
