@@ -815,7 +815,13 @@ void proxy::hear(control_node& c) {
       go_on();
       if (wants_target()) wait_for_time();
       break;
-    case news::about::gone: become_gone(); break;
+    case news::about::gone:
+      // The node of the target knows of its watchers only then.
+      if (state_ == state::ready) become_gone();
+      else
+        end_address(exit_reason{exit_reason::kind::noproc,
+                                make_cause("the address has ended", at_->place())});
+      break;
     case news::about::time:
       if (state_ != state::absent || !wants_target()) break;
       if (now() < retry_at_) {
