@@ -24,17 +24,18 @@ class delivery::unit final : public caf::execution_unit {
         home_(home),
         to_(*home.scheduler),
         ours_(dynamic_cast<scheduler*>(home.scheduler)) {
-    if (ours_) ours_->enter(guest_);
+    if (ours_) (guests_ = ours_->guests())->enter(guest_);
   }
   ~unit() override {
     give_away();
-    if (ours_) ours_->leave(guest_);
+    if (guests_) guests_->leave(guest_);
   }
 
   void exec_later(caf::resumable* job) override {
     if (guest_.inside.load(std::memory_order_relaxed)) {
-      if (caf::resumable* displaced = next_.exchange(job, std::memory_order_acq_rel))
+      if (caf::resumable* displaced = next_.exchange(job, std::memory_order_seq_cst))
         to_.enqueue(displaced);
+      if (lost_.load(std::memory_order_seq_cst)) give_away();
       return;
     }
     woken_[count_++] = job;
@@ -51,8 +52,15 @@ class delivery::unit final : public caf::execution_unit {
     next_.store(woken_[0], std::memory_order_release);
   }
 
+  /// By a thread that has taken over this one's work.
+  void lose() {
+    lost_.store(true, std::memory_order_seq_cst);
+    give_away();
+  }
+
   bool waits() const noexcept { return next_.load(std::memory_order_relaxed) != nullptr; }
   void run() {
+    lost_.store(false, std::memory_order_seq_cst);
     guest_.since.store(home_.clock.read(), std::memory_order_relaxed);
     guest_.inside.store(true, std::memory_order_release);
     for (int slices = 0; slices < most_slices; ++slices) {
@@ -73,7 +81,7 @@ class delivery::unit final : public caf::execution_unit {
     guest_.inside.store(false, std::memory_order_release);
   }
   void give_away() {
-    if (caf::resumable* job = next_.exchange(nullptr, std::memory_order_acq_rel)) to_.enqueue(job);
+    if (caf::resumable* job = next_.exchange(nullptr, std::memory_order_seq_cst)) to_.enqueue(job);
   }
   slice_mark& mark() noexcept { return guest_.mark; }
 
@@ -81,8 +89,11 @@ class delivery::unit final : public caf::execution_unit {
   core& home_;
   caf::scheduler::abstract_coordinator& to_;
   scheduler* const ours_;  ///< null: under the deterministic one, which runs everything itself
+  std::shared_ptr<scheduler::guest_list> guests_;
   scheduler::guest guest_;
   std::atomic<caf::resumable*> next_{nullptr};
+  std::atomic<bool> lost_{
+      false};  ///< `run` has not returned for long: what it wakes is not its own
   std::array<caf::resumable*, 64> woken_;
   std::size_t count_ = 0;
 };
@@ -115,6 +126,6 @@ void delivery::run() noexcept {
   this_worker = {};
 }
 
-void delivery::give_away() noexcept { unit_->give_away(); }
+void delivery::give_away() noexcept { unit_->lose(); }
 
 }  // namespace coppice::detail

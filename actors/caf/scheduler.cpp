@@ -472,12 +472,10 @@ std::vector<stall> scheduler::running_longer_than(std::chrono::milliseconds limi
     worker& w = *workers_[i].load(std::memory_order_acquire);
     if (w.epoch.load(std::memory_order_relaxed) & 1) look(w.mark, limit.count() ? w.seen_at : 0);
   }
-  {
-    std::lock_guard guests_lock{guest_guard_};
-    for (guest* g : guests_)
-      if (g->inside.load(std::memory_order_acquire))
-        look(g->mark, limit.count() ? g->since.load(std::memory_order_relaxed) : 0);
-  }
+  guests_->each([&](guest& g) {
+    if (g.inside.load(std::memory_order_acquire))
+      look(g.mark, limit.count() ? g.since.load(std::memory_order_relaxed) : 0);
+  });
   if (limit.count() == 0) {
     std::lock_guard own_lock{own_guard_};
     for (auto& [x, thread] : own_threads_) look(thread->mark, 0);
@@ -486,36 +484,32 @@ std::vector<stall> scheduler::running_longer_than(std::chrono::milliseconds limi
   return found;
 }
 
-void scheduler::enter(guest& x) {
-  std::lock_guard lock{guest_guard_};
-  guests_.push_back(&x);
+void scheduler::guest_list::enter(guest& x) {
+  std::lock_guard lock{guard_};
+  all_.push_back(&x);
 }
 
-void scheduler::leave(guest& x) {
-  std::lock_guard lock{guest_guard_};
-  std::erase(guests_, &x);
+void scheduler::guest_list::leave(guest& x) {
+  std::lock_guard lock{guard_};
+  std::erase(all_, &x);
 }
 
-bool scheduler::guests_are_out() {
-  std::lock_guard lock{guest_guard_};
-  return std::none_of(guests_.begin(), guests_.end(),
-                      [](const guest* g) { return g->inside.load(std::memory_order_acquire); });
+bool scheduler::guest_list::all_out() {
+  bool out = true;
+  each([&](const guest& g) { out = out && !g.inside.load(std::memory_order_acquire); });
+  return out;
 }
 
 /// Whoever let it in has another thread for its own work meanwhile; here it is only told.
 void scheduler::look_after_guests(tick now) {
   if (!options_.watch) return;
   bool stuck = false;
-  {
-    std::lock_guard lock{guest_guard_};
-    for (guest* g : guests_) {
-      const bool late =
-          g->inside.load(std::memory_order_acquire) &&
-          now - g->since.load(std::memory_order_relaxed) >= options_.stall_limit.count();
-      if (late && !g->reported) stuck = true;
-      g->reported = late;
-    }
-  }
+  guests_->each([&](guest& g) {
+    const bool late = g.inside.load(std::memory_order_acquire) &&
+                      now - g.since.load(std::memory_order_relaxed) >= options_.stall_limit.count();
+    if (late && !g.reported) stuck = true;
+    g.reported = late;
+  });
   if (!stuck) return;
   for (const stall& s : running_longer_than(options_.stall_limit)) options_.watch->on_stall(s);
 }
@@ -587,8 +581,8 @@ void scheduler::stop() {
     }
     if (!stuck_at_stop_) own_threads_.clear();
   }
-  while (!guests_are_out() && std::chrono::steady_clock::now() < until) std::this_thread::yield();
-  if (!guests_are_out()) ++stuck_at_stop_;
+  while (!guests_->all_out() && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+  if (!guests_->all_out()) ++stuck_at_stop_;
   if (!stuck_at_stop_) {
     // Only when all have been joined: a thief looks at every ring.
     for (std::size_t i = 0; i < n; ++i) delete workers_[i].exchange(nullptr);

@@ -72,8 +72,23 @@ class scheduler final : public caf::scheduler::abstract_coordinator {
     std::atomic<tick> since{0};  ///< it is inside
     bool reported = false;       ///< of the watchdog
   };
-  void enter(guest& x);
-  void leave(guest& x);
+  /// All of them; outlives the scheduler if a thread was left behind.
+  class guest_list {
+   public:
+    void enter(guest& x);
+    void leave(guest& x);
+    bool all_out();
+    template <class F>
+    void each(F f) {
+      std::lock_guard lock{guard_};
+      for (guest* g : all_) f(*g);
+    }
+
+   private:
+    std::mutex guard_;
+    std::vector<guest*> all_;
+  };
+  const std::shared_ptr<guest_list>& guests() const noexcept { return guests_; }
   bool all_asleep() const noexcept;
 
   /// The paths of the cells that run at the moment for longer than `limit`.
@@ -94,7 +109,6 @@ class scheduler final : public caf::scheduler::abstract_coordinator {
   void run_clock();
   void look_after_workers(tick now);
   void look_after_guests(tick now);
-  bool guests_are_out();
 
   core& home_;
   const system_options& options_;
@@ -120,8 +134,7 @@ class scheduler final : public caf::scheduler::abstract_coordinator {
   std::unordered_map<cell*, std::unique_ptr<own_thread>> own_threads_;
   std::uint32_t own_reserved_ = 0;
 
-  std::mutex guest_guard_;
-  std::vector<guest*> guests_;
+  const std::shared_ptr<guest_list> guests_ = std::make_shared<guest_list>();
 
   std::atomic<std::uint32_t> spares_{0};
   std::chrono::milliseconds stop_deadline_{5'000};

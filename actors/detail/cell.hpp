@@ -275,6 +275,8 @@ class cell {
     return references_.load(std::memory_order_acquire) <= 1 + others;
   }
   std::uint32_t depth() const noexcept { return lane_.depth(); }
+  /// Nobody runs it, and nothing waits for it.
+  bool is_idle() const noexcept { return lane_.is_parked(); }
   std::uint64_t handled() const noexcept { return handled_.load(std::memory_order_relaxed); }
   std::uint32_t incarnation() const noexcept {
     return incarnation_.load(std::memory_order_relaxed);

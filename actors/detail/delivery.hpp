@@ -32,7 +32,8 @@ class delivery {
   /// Runs the actor that was left, and those that it wakes in turn, for a few slices. What is still
   /// to be done goes to the workers.
   void run() noexcept;
-  /// Any thread: `run` does not return. What it would do next goes to the workers.
+  /// Any thread: `run` does not return. What it would do next, and what the actor in it wakes until
+  /// it does return, goes to the workers.
   void give_away() noexcept;
 
  private:

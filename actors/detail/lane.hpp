@@ -130,8 +130,8 @@ class lane {
            held_.load(std::memory_order_relaxed);
   }
 
-  /// Any thread: nobody runs the actor because a turn of it waits, or it is not running.
-  bool is_suspended() const noexcept { return word_.load(std::memory_order_relaxed) & suspended; }
+  /// Any thread: nobody runs the actor, and nothing waits for it.
+  bool is_parked() const noexcept { return word_.load(std::memory_order_acquire) & parked; }
 
   /// Orders a destructor after the last consumer's `park`.
   void synchronize() const noexcept { (void)word_.load(std::memory_order_acquire); }

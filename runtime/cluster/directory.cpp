@@ -20,7 +20,7 @@ constexpr std::size_t deepest = 64;
 
 struct tree_directory::look_up {
   std::string path;
-  std::function<void(cell_ptr)> answer;
+  std::function<void(cell_ptr, bool)> answer;
 };
 
 struct tree_directory::state {
@@ -42,9 +42,9 @@ class tree_directory::resolver : public actor<look_up> {
     const supervisor_ref root = shared_->top();
     const std::string top = root.path();
     if (l.path == top) {
-      l.answer(cell_ptr{detail_ref::get(root)});
+      l.answer(cell_ptr{detail_ref::get(root)}, true);
     } else if (!root || !l.path.starts_with(top + '/')) {
-      l.answer({});
+      l.answer({}, static_cast<bool>(root));
     } else {
       go_down(root, l.path.substr(top.size() + 1), std::move(l.answer), 0);
     }
@@ -52,19 +52,19 @@ class tree_directory::resolver : public actor<look_up> {
 
  private:
   void go_down(const supervisor_ref& at, const std::string& rest,
-               std::function<void(cell_ptr)> answer, std::size_t depth) {
+               std::function<void(cell_ptr, bool)> answer, std::size_t depth) {
     const auto slash = rest.find('/');
     const std::string below = slash == std::string::npos ? std::string{} : rest.substr(slash + 1);
     ask(at, which_child{.id = rest.substr(0, slash)}, patience)
         .then([this, below, depth, answer = std::move(answer)](result<child_info> child) mutable {
           if (!child) {
-            answer({});
+            answer({}, child.error().code() == errc::not_found);
           } else if (below.empty()) {
-            answer(cell_ptr{detail_ref::get(child->address)});
+            answer(cell_ptr{detail_ref::get(child->address)}, true);
           } else if (const auto next = supervisor_at(child->address); next && depth < deepest) {
             go_down(*next, below, std::move(answer), depth + 1);
           } else {
-            answer({});
+            answer({}, true);
           }
         });
   }
@@ -88,17 +88,17 @@ void tree_directory::plant(supervisor_ref root) {
   state_->root = std::move(root);
 }
 
-void tree_directory::find(std::string path, std::function<void(cell_ptr)> answer) {
+void tree_directory::find(std::string path, std::function<void(cell_ptr, bool)> answer) {
   if (path.find('/', 1) == std::string::npos) {
     if (cell_ptr x = detail::spawned(home_, std::string_view{path}.substr(1))) {
-      answer(std::move(x));
+      answer(std::move(x), true);
       return;
     }
   }
   detail::cell* to = detail_ref::get(state_->resolver);
   auto* x = new detail::event_node<look_up>({std::move(path), std::move(answer)});
   if (to->push(x) == detail::lane::outcome::put) return;
-  x->value.answer({});
+  x->value.answer({}, false);
   detail::destroy(x);
 }
 

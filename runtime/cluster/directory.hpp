@@ -21,7 +21,7 @@ class tree_directory final : public wire::directory {
 
   /// The top of the tree, once there is one.
   void plant(supervisor_ref root);
-  void find(std::string path, std::function<void(detail::cell_ptr)> answer) override;
+  void find(std::string path, std::function<void(detail::cell_ptr, bool sure)> answer) override;
 
  private:
   class resolver;

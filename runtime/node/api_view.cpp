@@ -154,7 +154,7 @@ tree_feed api_view::follow() { return of_.tree->follow(); }
 result<void> api_view::kill(const std::string& path) {
   auto answer = std::make_shared<std::promise<detail::cell_ptr>>();
   auto found = answer->get_future();
-  cluster_shell_access::of(*of_.nodes).directory().find(path, [answer](detail::cell_ptr x) {
+  cluster_shell_access::of(*of_.nodes).directory().find(path, [answer](detail::cell_ptr x, bool) {
     answer->set_value(std::move(x));
   });
   if (found.wait_for(patience) != std::future_status::ready)

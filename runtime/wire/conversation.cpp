@@ -44,20 +44,17 @@ void begin(writer& to, message_kind what) { to.unsigned_integer(static_cast<std:
 /// What this thread's slice has sent leaves when the slice has ended.
 class flusher final : public detail::after_slice {
  public:
-  void note(const conversation& of, const std::shared_ptr<outlet>& way, tick now) {
-    if (last_ == &of) return;
-    last_ = &of;
+  void note(const std::shared_ptr<outlet>& way, tick now) {
+    if (!ways_.empty() && ways_.back() == way) return;
     if (ways_.empty()) detail::this_worker.put_off(*this, now);
     if (std::find(ways_.begin(), ways_.end(), way) == ways_.end()) ways_.push_back(way);
   }
   void slice_ended() noexcept override {
-    last_ = nullptr;
     for (const auto& way : ways_) way->flush();
     ways_.clear();
   }
 
  private:
-  const conversation* last_ = nullptr;  ///< only to be compared
   std::vector<std::shared_ptr<outlet>> ways_;
 };
 
@@ -101,7 +98,7 @@ void conversation::flush_soon() noexcept {
     return;
   }
   thread_local flusher here;
-  here.note(*this, way_, with_.home.clock.now());
+  here.note(way_, with_.home.clock.now());
 }
 
 /// An answer to a request of the peer's.
@@ -531,13 +528,13 @@ bool conversation::on_resolve(reader& from) {
   }
   exchange_access::here(with_.space)
       .find(std::string{path}, [self = conversation_ptr{this}, correlation, number,
-                                path = std::string{path}](const cell_ptr& found) {
+                                path = std::string{path}](const cell_ptr& found, bool sure) {
         if (found && (number == 0 || found->number() == number)) {
           self->announce(correlation, found);
           return;
         }
         // Another actor has the path now: the address that is meant has ended.
-        if (number != 0) self->say_ended(correlation);
+        if (number != 0 && (found || sure)) self->say_ended(correlation);
         else
           self->say_unresolved(correlation, errc::stopped,
                                "there is no such actor at the moment: " + path);
@@ -547,11 +544,16 @@ bool conversation::on_resolve(reader& from) {
 
 /// What it has sent before its end may still wait here, for a session or for room: that goes first.
 void conversation::say_ended(std::uint32_t correlation) {
-  if (with_.anything_waits()) {
+  const tick now = with_.home.clock.now();
+  {
     std::lock_guard lock{guard_};
-    if (late_ends_.size() < with_.options.limits.remote_addresses)
-      late_ends_.push_back({correlation, with_.home.clock.now() + longest_wait_ms});
-    return;
+    // To look costs something, hence once in a millisecond; the others are told by `time`.
+    const bool looks = std::exchange(looked_at_, now) != now;
+    if (late_ends_.size() < with_.options.limits.remote_addresses &&
+        (!looks || with_.anything_waits())) {
+      late_ends_.push_back({correlation, now + longest_wait_ms});
+      return;
+    }
   }
   say_unresolved(correlation, errc::gone, "the address has ended");
 }
@@ -838,10 +840,10 @@ void conversation::close(std::string_view why) {
 void conversation::time(tick now) {
   recent_ = {};  // it may have ended, and keep others
   std::vector<late_end> ends;
-  const bool waits = with_.anything_waits();
   std::vector<request*> late;
   {
     std::lock_guard lock{guard_};
+    const bool waits = !late_ends_.empty() && with_.anything_waits();
     std::erase_if(late_ends_, [&](const late_end& e) {
       if (waits && e.until > now) return false;
       ends.push_back(e);

@@ -81,13 +81,13 @@ result<cell_ptr> exchange::address(std::string_view place) {
 void exchange::began(counterpart& with, std::shared_ptr<outlet> way, bool reborn) {
   conversation_ptr begun;
   std::vector<cell_ptr> waiting;  // for room in another session's buffer
+  if (reborn) with.renew(news::about::reborn, nullptr, "the node has been started again");
   {
     std::lock_guard lock{with.guard};
     waiting.swap(with.waiting_for_room);
     begun = new conversation{with, std::move(way), ++with.conversations};
     with.state_ = {begun, false, {}};
   }
-  if (reborn) with.tell_all(news::about::reborn, nullptr, "the node has been started again");
   with.tell_all(news::about::began, begun, {});
 }
 
@@ -106,7 +106,8 @@ void exchange::ended(counterpart& with, std::string_view why, bool restarted) {
   }
   if (!last) return;
   last->close(why);
-  with.tell_all(restarted ? news::about::restarted : news::about::ended, last, why);
+  if (restarted) with.renew(news::about::restarted, last, why);
+  else with.tell_all(news::about::ended, last, why);
 }
 
 void exchange::unreachable(counterpart& peer, std::string_view why) {
@@ -224,18 +225,10 @@ std::vector<cell_ptr> counterpart::known_proxies(std::string_view path, std::uin
   return all;
 }
 
-namespace {
-
-bool waits(const cell& proxy) {
-  return proxy.depth() > 0 || (*address_of(proxy))->holds.load(std::memory_order_relaxed);
-}
-
-}  // namespace
-
 bool counterpart::anything_waits() const {
   std::lock_guard lock{guard};
   return std::any_of(proxies.begin(), proxies.end(),
-                     [](const auto& each) { return waits(*each.second); });
+                     [](const auto& each) { return !each.second->is_idle(); });
 }
 
 cell_ptr counterpart::other_that_waits(const cell& proxy) const {
@@ -246,7 +239,7 @@ cell_ptr counterpart::other_that_waits(const cell& proxy) const {
     const cell& other = *i->second;
     const std::uint64_t number = (*address_of(other))->number;
     const bool same = number == at.number || number == 0;  // as far as anybody knows
-    if (&other != &proxy && same && waits(other)) return i->second;
+    if (&other != &proxy && same && !other.is_idle()) return i->second;
   }
   return {};
 }
@@ -264,6 +257,34 @@ void counterpart::tell_all(news::about what, const conversation_ptr& with, std::
     n->text = text;
     tell(*x, n);
   }
+}
+
+/// The node has a new incarnation. What the proxies stand for is forgotten here and not by them: in
+/// the next session they may be told anew before they have heard of it.
+void counterpart::renew(news::about what, const conversation_ptr& with, std::string_view text) {
+  std::vector<cell_ptr> ended;
+  {
+    std::lock_guard lock{guard};
+    for (auto i = proxies.begin(); i != proxies.end();) {
+      remote_address& at = **address_of(*i->second);
+      if (at.pinned) {
+        path_bytes -= i->first.size();
+        ended.push_back(std::move(i->second));
+        i = proxies.erase(i);
+        continue;
+      }
+      at.number.store(0, std::memory_order_relaxed);
+      at.gone = false;
+      ++i;
+    }
+  }
+  for (const cell_ptr& x : ended) {
+    auto* n = new news{what};
+    n->with = with;
+    n->text = text;
+    tell(*x, n);
+  }
+  tell_all(what, with, text);
 }
 
 void counterpart::wait_for_room(cell_ptr who) {

@@ -40,11 +40,11 @@ class outlet {
 };
 
 /// Finds actors of this node for others. Answers once, on any thread, now or later; an empty
-/// pointer: there is none.
+/// pointer: there is none, if that is `sure`, or it could not be found out.
 class directory {
  public:
   virtual ~directory() = default;
-  virtual void find(std::string path, std::function<void(detail::cell_ptr)> answer) = 0;
+  virtual void find(std::string path, std::function<void(detail::cell_ptr, bool sure)> answer) = 0;
 };
 
 struct exchange_options {

@@ -101,8 +101,6 @@ struct remote_address {
     uses.store(same ? uses.load(std::memory_order_relaxed) + 1 : 1, std::memory_order_relaxed);
     handle.store(now, std::memory_order_release);
   }
-  /// Its proxy has an event in hand that cannot leave yet.
-  std::atomic<bool> holds{false};
   /// What it stood for has ended, and it stands for nobody until its node is started again.
   std::atomic<bool> gone{false};
 
@@ -230,13 +228,11 @@ class conversation final : public detail::answer_sink, public detail::ref_port {
   /// Leaves in `recent_` the actor and the event that an incoming message is for, as far as they
   /// are known. False: it has to be refused.
   bool target(std::uint32_t to, std::uint32_t index, errc& code, const char*& why);
-  bool read_chain(detail::reader& from, detail::request& x);
   void announce(std::uint32_t correlation, const cell_ptr& who);
   void say_ended(std::uint32_t correlation);
   void say_unresolved(std::uint32_t correlation, errc code, std::string_view why);
   void refuse(std::uint32_t correlation, errc code, const cause_ptr& why);
   bool may(std::string_view path, std::string_view what) const;
-  cell_ptr actor_of(detail::reader& from);
 
   counterpart& with_;
   const std::shared_ptr<outlet> way_;
@@ -258,6 +254,7 @@ class conversation final : public detail::answer_sink, public detail::ref_port {
   std::unordered_map<std::uint32_t, detail::request*> pending_;
   std::unordered_map<std::uint32_t, cell_ptr> resolving_;
   std::vector<late_end> late_ends_;
+  tick looked_at_ = -1;  ///< whether anything waits
   std::vector<exported> exports_;  ///< by handle, less one
   std::vector<std::uint32_t> free_handles_;
   std::unordered_map<const cell*, std::uint32_t> handles_;
@@ -285,6 +282,7 @@ class counterpart {
   void tell_those_who_wait_for_room();
   void time(tick now);
   void tell_all(news::about what, const conversation_ptr& with, std::string_view text);
+  void renew(news::about what, const conversation_ptr& with, std::string_view text);
   /// A proxy that nobody refers to leaves the table. False: somebody does.
   bool let_go(cell& of);
   /// A proxy whose address has ended.
@@ -299,7 +297,7 @@ class counterpart {
   void offence(std::string_view what);
   /// The other proxy for the same actor, by path or by ref, if anything waits in it.
   cell_ptr other_that_waits(const cell& proxy) const;
-  /// Whether anything that was sent there waits in a proxy.
+  /// Whether anything that was sent there may wait in a proxy.
   bool anything_waits() const;
 
   exchange& space;

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include <system_error>
 #include <utility>
 
 namespace coppice::wire {
@@ -18,8 +19,10 @@ constexpr milliseconds look_every{10};
 constexpr milliseconds penalty{1'000};
 /// How long the end waits for an actor that does not return; its thread is left behind then.
 constexpr milliseconds patience{1'000};
+/// And for the context, which comes to its end by itself unless no thread is left to run it.
+constexpr milliseconds most_patience{5'000};
 
-constexpr std::size_t nobody = 2;
+constexpr std::size_t nobody = 2, nobody_any_more = 3;
 
 thread_local detail::delivery* hands_here = nullptr;
 
@@ -37,6 +40,8 @@ struct poller::shared {
 
   std::mutex guard;
   std::condition_variable changed;
+  /// The other thread can take over.
+  std::atomic<bool> standing_by{false};
   /// The thread that stands by looks at `runs` now and then; else it sleeps until this is set. One
   /// sets this and looks at `runs`, the other the other way round: one of them sees.
   std::atomic<bool> watched{false};
@@ -50,14 +55,20 @@ poller::poller(boost::asio::io_context& io) : shared_(std::make_shared<shared>(i
 void poller::start(detail::core* actors) {
   shared_->actors = actors;
   for (std::size_t i = 0; i < (actors ? 2u : 1u); ++i) {
-    shared_->ended[i] = false;
-    threads_[i] = std::thread{[with = shared_, i] {
-      ::pthread_setname_np(::pthread_self(), "coppice-wire");
-      serve(with, i);
-      std::lock_guard lock{with->guard};
-      with->ended[i] = true;
-      with->changed.notify_all();
-    }};
+    auto& ended = shared_->ended[i];
+    ended = false;
+    try {
+      threads_[i] = std::thread{[with = shared_, i] {
+        ::pthread_setname_np(::pthread_self(), "coppice-wire");
+        serve(with, i);
+        std::lock_guard lock{with->guard};
+        with->ended[i] = true;
+        with->changed.notify_all();
+      }};
+    } catch (const std::system_error&) {  // no more threads: one can do it alone
+      ended = true;
+      if (i == 0) throw;
+    }
   }
 }
 
@@ -65,8 +76,11 @@ void poller::join() noexcept {
   const auto& ended = shared_->ended;
   {
     std::unique_lock lock{shared_->guard};
-    shared_->changed.wait(lock, [&] { return shared_->over || (ended[0] && ended[1]); });
+    shared_->changed.wait_for(lock, most_patience,
+                              [&] { return shared_->over || (ended[0] && ended[1]); });
     shared_->changed.wait_for(lock, patience, [&] { return ended[0] && ended[1]; });
+    shared_->over = true;
+    shared_->holder = nobody_any_more;
     for (std::size_t i = 0; i < threads_.size(); ++i)
       if (threads_[i].joinable() && !ended[i]) threads_[i].detach();
   }
@@ -85,6 +99,11 @@ void poller::hand_over() noexcept {
 
 /// Until the context is this thread's. False: it is at its end.
 bool poller::stand_by(shared& with, std::size_t mine) {
+  struct standing {
+    std::atomic<bool>& by;
+    explicit standing(std::atomic<bool>& b) : by(b) { by = true; }
+    ~standing() { by = false; }
+  } here{with.standing_by};
   std::unique_lock lock{with.guard};
   std::uint64_t seen = with.runs.load(std::memory_order_acquire);
   for (auto quiet_since = clock::now();;) {
@@ -125,8 +144,9 @@ void poller::serve(const std::shared_ptr<shared>& with, std::size_t mine) {
     }
     hands->begin();
     const bool any = with->io.run_one() > 0;
-    hands->end(any && clock::now().time_since_epoch().count() >=
-                          with->not_before.load(std::memory_order_relaxed));
+    hands->end(any && with->standing_by &&
+               clock::now().time_since_epoch().count() >=
+                   with->not_before.load(std::memory_order_relaxed));
     if (!any) break;
     if (!hands->waits()) continue;
     with->runs.fetch_add(1, std::memory_order_seq_cst);

@@ -102,7 +102,6 @@ class proxy final : public actor_base {
 
   void hold(node* x) {
     held_ = x;
-    at_->holds.store(true, std::memory_order_relaxed);
     cell_->listen(detail::listening::to_none);
   }
   /// Goes on with what was held.
@@ -114,7 +113,6 @@ class proxy final : public actor_base {
         held_ = x;
         return;
       }
-      at_->holds.store(false, std::memory_order_relaxed);
     }
     cell_->listen(detail::listening::to_all);
   }
@@ -164,8 +162,9 @@ class proxy final : public actor_base {
                   std::string_view from_path, const exit_reason& why, bool linked) const;
   void send_signals();
   void forget_target();
-  void relate_here();
+  void relate_here(control what);
   void signal_here();
+  void hear_end_here(node* x);
   void tell_watchers(std::uint32_t incarnation, const exit_reason& why, bool gone);
   void tell_links(const exit_reason& why);
   void lose(const exit_reason& why, bool gone);
@@ -173,6 +172,8 @@ class proxy final : public actor_base {
   void become_gone();
   void end_if_unrelated();
   void give_back();
+  /// Nobody was there a moment ago, or will be again.
+  bool is_absent() const { return state_ == state::absent && now() < retry_at_; }
   bool is_gone() const { return at_->gone.load(std::memory_order_relaxed); }
   refusal absence() const { return {absent_code_, absent_letter_, absent_why_}; }
   tick now() const { return cell_->now(); }
@@ -231,8 +232,16 @@ bool proxy::goes_behind_others(node* x) {
 }
 
 bool proxy::forward_here(node* x) {
+  if (x->type->kind == node_kind::notice) {
+    hear_end_here(x);
+    return true;
+  }
+  if (here_ && here_->state() == detail::cell_state::ended) {
+    here_ = {};
+    state_ = state::unknown;
+  }
   if (!here_) {
-    if (state_ == state::absent && now() < retry_at_) {
+    if (is_absent()) {
       refuse(x, absence());
       return true;
     }
@@ -243,36 +252,45 @@ bool proxy::forward_here(node* x) {
     case node_kind::request:
     case node_kind::credit: here_->ask(static_cast<request*>(x)); break;
     case node_kind::event: here_->send(x); break;
-    case node_kind::notice:
-      if (x->type == &notice_node<ended>::type_record) {
-        const ended& e = static_cast<notice_node<ended>*>(x)->value;
-        tell_watchers(e.incarnation, e.reason, e.gone);
-        if (e.gone) {
-          watchers_.clear();
-          here_ = {};
-          state_ = state::unknown;
-        }
-      } else {
-        tell_links(static_cast<notice_node<exit_signal>*>(x)->value.reason);
-      }
-      detail::destroy(x);
-      break;
     default: detail::destroy(x); break;
   }
   return true;
 }
 
+void proxy::hear_end_here(node* x) {
+  if (is_end(x)) {
+    const ended& e = static_cast<notice_node<ended>*>(x)->value;
+    tell_watchers(e.incarnation, e.reason, e.gone);
+    if (e.gone) {
+      watchers_.clear();
+      here_ = {};
+      state_ = state::unknown;
+    }
+  } else {
+    tell_links(static_cast<notice_node<exit_signal>*>(x)->value.reason);
+  }
+  detail::destroy(x);
+}
+
 /// Of an actor of this very node: its end comes to the proxy, which passes it on under the address
 /// that is watched.
-void proxy::relate_here() {
-  if (!watchers_.empty()) here_->tell(control::watch, {}, cell_);
-  if (!links_.empty()) here_->tell(control::link, {}, cell_);
-  signal_here();
+void proxy::relate_here(control what) {
+  if (here_ && here_->tell(what, {}, cell_)) return;
+  here_ = {};
+  if (state_ != state::asked) look_up_here();
 }
 
 void proxy::signal_here() {
-  for (const signal& s : std::exchange(signals_, {}))
-    cell_->signal_end(here_.get(), s.why, s.linked);
+  for (const signal& s : std::exchange(signals_, {})) {
+    if (!s.linked) {
+      s.from->signal_end(here_.get(), s.why, false);
+      continue;
+    }
+    cell_->signal_end(here_.get(), s.why, true);
+    // That has used up the link, which stands for all of them.
+    if (!links_.empty()) relate_here(control::link);
+    if (!here_) return;
+  }
 }
 
 bool proxy::resolve() {
@@ -295,13 +313,14 @@ bool proxy::resolve() {
 
 void proxy::look_up_here() {
   state_ = state::asked;
-  exchange_access::here(*at_->space).find(at_->path, [self = cell_ptr{cell_}](const cell_ptr& x) {
-    auto* n = new news{x ? news::about::resolved : news::about::unresolved};
-    n->from = x;
-    n->code = errc::stopped;
-    n->text = "there is no such actor at the moment";
-    tell(*self, n);
-  });
+  exchange_access::here(*at_->space)
+      .find(at_->path, [self = cell_ptr{cell_}](const cell_ptr& x, bool) {
+        auto* n = new news{x ? news::about::resolved : news::about::unresolved};
+        n->from = x;
+        n->code = errc::stopped;
+        n->text = "there is no such actor at the moment";
+        tell(*self, n);
+      });
 }
 
 /// The handle under which the node knows the target in this conversation; zero: it does not.
@@ -346,13 +365,12 @@ const proxy::way_for& proxy::way(const event_type& event) {
 }
 
 bool proxy::forward_event(node* x) {
-  if (state_ == state::absent && now() < retry_at_) {
+  if (is_absent()) {
     refuse(x, absence());
     return true;
   }
   if (state_ != state::ready) {
-    if (!resolve()) {
-    }  // no room: `room` comes
+    resolve();  // if there is no room, `room` comes
     return false;
   }
   const event_type& event = *x->type->event;
@@ -413,7 +431,7 @@ bool proxy::forward_event(node* x) {
 }
 
 bool proxy::forward_credit(request* x) {
-  if (state_ == state::absent && now() < retry_at_) {
+  if (is_absent()) {
     refuse(x, absence());
     return true;
   }
@@ -461,7 +479,7 @@ bool proxy::forward_end(node* x) {
 bool proxy::forward_signal(node* x) {
   const exit_signal& s = static_cast<notice_node<exit_signal>*>(x)->value;
   if (s.linked) std::erase_if(links_, [&](const cell_ptr& l) { return l->number() == s.number; });
-  if (state_ != state::ready && state_ != state::absent) {
+  if (state_ != state::ready && !is_absent()) {
     resolve();
     return false;
   }
@@ -517,7 +535,7 @@ bool proxy::try_reach(node* x) {
     return answer(&why);
   }
   if (!at_->peer && here_) return answer(nullptr);
-  if (state_ == state::absent && now() < retry_at_) {
+  if (is_absent()) {
     const refusal why = absence();
     return answer(&why);
   }
@@ -563,8 +581,7 @@ void proxy::control_from(control_node& c) {
       }
       watchers_.push_back({c.from, c.incarnation});
       if (!at_->peer) {
-        if (here_) here_->tell(control::watch, {}, cell_);
-        else if (state_ != state::asked) look_up_here();
+        if (watchers_.size() == 1 || !here_) relate_here(control::watch);
       } else if (with_ && state_ == state::ready) {
         send_watch(watchers_.back());
       } else if (with_) {
@@ -582,6 +599,7 @@ void proxy::control_from(control_node& c) {
     case control::unwatch:
       if (std::erase_if(watchers_, [&](const watcher& w) { return w.who.get() == other; }))
         send_relation(message_kind::unwatch, other);
+      if (here_ && watchers_.empty()) here_->tell(control::unwatch, {}, cell_);
       end_if_unrelated();
       break;
     case control::link:
@@ -598,19 +616,20 @@ void proxy::control_from(control_node& c) {
         break;
       }
       links_.push_back(c.from);
-      if (!at_->peer && here_) here_->tell(control::link, {}, cell_);
-      else if (!at_->peer && state_ != state::asked) look_up_here();
-      else if (with_ && state_ == state::ready) send_relation(message_kind::link, other);
+      if (!at_->peer) {
+        if (links_.size() == 1 || !here_) relate_here(control::link);
+      } else if (with_ && state_ == state::ready) send_relation(message_kind::link, other);
       else if (with_ && state_ != state::absent) resolve();
       else if (with_) wait_for_time();
       break;
     case control::unlink:
       if (std::erase(links_, c.from)) send_relation(message_kind::unlink, other);
+      if (here_ && links_.empty()) here_->tell(control::unlink, {}, cell_);
       end_if_unrelated();
       break;
     case control::signal:
       if (c.flag) std::erase(links_, c.from);
-      if (is_gone() || state_ == state::absent || (!with_ && cut_off_)) break;
+      if (is_gone() || is_absent() || (!with_ && cut_off_)) break;
       if (signals_.size() == most_signals) {
         cell_->home().dead(dead_letter_reason::overflow, nullptr, cell_);
         break;
@@ -744,8 +763,8 @@ void proxy::hear(control_node& c) {
         end_address(exit_reason{exit_reason::kind::noproc, make_cause(n.text, at_->place())});
         break;
       }
-      at_->number.store(0, std::memory_order_relaxed);
-      at_->gone = false;
+      ending_ = false;
+      if (state_ == state::absent) state_ = state::unknown;
       break;
     case news::about::ended:
     case news::about::restarted: {
@@ -762,10 +781,6 @@ void proxy::hear(control_node& c) {
       if (restarted && at_->pinned) {
         end_address(why);
         break;
-      }
-      if (restarted) {
-        at_->number.store(0, std::memory_order_relaxed);
-        at_->gone = false;
       }
       lose(why, false);
       break;
@@ -784,7 +799,9 @@ void proxy::hear(control_node& c) {
       if (!at_->peer) {
         here_ = n.from;
         state_ = state::ready;
-        relate_here();
+        if (!watchers_.empty()) relate_here(control::watch);
+        if (here_ && !links_.empty()) relate_here(control::link);
+        if (here_) signal_here();
       } else {
         if (!with_ || n.with != with_) break;
         table_ = std::move(n.table);
@@ -809,8 +826,6 @@ void proxy::hear(control_node& c) {
           n.code == errc::denied ? dead_letter_reason::denied : dead_letter_reason::stopped;
       absent_why_ = std::move(n.text);
       signals_.clear();  // nobody is there to be told
-      if (!at_->peer)
-        lose(exit_reason{exit_reason::kind::noproc, make_cause(absent_why_, at_->place())}, true);
       retry_at_ = now() + retry_ms;
       go_on();
       if (wants_target()) wait_for_time();
@@ -833,7 +848,7 @@ void proxy::hear(control_node& c) {
       }
       break;
     case news::about::sweep:
-      if (held_ || !watchers_.empty() || !links_.empty() || cell_->depth() || !at_->peer) break;
+      if (wants_target() || cell_->depth() || !at_->peer) break;
       if (at_->peer->let_go(*cell_)) {
         give_back();
         cell_->stop(exit_reason::normal(), 0, true);

@@ -55,7 +55,6 @@ class socket_core {
   void accepted(int socket, std::string address);
   void connected(int socket, std::string peer, std::string address);
   void begin(int socket, link_info info);
-  bool make_room(const link_info& info);
   void report(const std::vector<std::string>& lines);
   void put(const link& one, socket_link::stage stage);
   std::list<link>& in(socket_link::stage stage);

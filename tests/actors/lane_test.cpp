@@ -58,14 +58,15 @@ class run_list {
 TEST_CASE("a new lane is suspended: only a signal schedules its actor") {
   lane l;
   item a;
-  CHECK(l.is_suspended());
+  CHECK_FALSE(l.is_parked());
   CHECK(l.push(&a, true, limit) == lane::outcome::put);
-  CHECK(l.is_suspended());
   CHECK(l.signal());
-  CHECK_FALSE(l.is_suspended());
   CHECK(l.take_signal());
   CHECK_FALSE(l.take_signal());
   CHECK(l.take() == &a);
+  l.consumed(1);
+  CHECK(l.park());
+  CHECK(l.is_parked());
 }
 
 TEST_CASE("who pushes to a parked lane, and nobody after, is told to schedule its actor") {

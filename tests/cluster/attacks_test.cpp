@@ -547,6 +547,7 @@ std::vector<offence> nonsense() {
                w.unsigned_integer(1);
                w.boolean(false);
                w.unsigned_integer(1);
+               w.boolean(false);
              }),
        unread},
       {"a path that is none",
@@ -624,7 +625,9 @@ TEST_CASE("actors of the runtime itself are out of reach for nodes without the r
   for (const auto what : {message_kind::link, message_kind::watch})
     one->say(pieces(message(what, {to.number}, [&](auto& w) {
       put_ref(w, 1, "/spy");
-      if (what == message_kind::watch) w.unsigned_integer(1);
+      if (what == message_kind::link) return;
+      w.unsigned_integer(1);
+      w.boolean(false);
     })));
   one->say(to_it(message_kind::signal, {1}, [](auto& w) {
     w.text("/spy");
@@ -711,6 +714,7 @@ TEST_CASE("a flood of anything by one bad node slows the others down and no more
     return message(i % 2 ? message_kind::unwatch : message_kind::watch, {to.number}, [&](auto& w) {
       put_ref(w, 1, "/spy");
       if (i % 2 == 0) w.unsigned_integer(1);
+      w.boolean(false);
     });
   });
   // One that is linked goes down with the session, which is what links are for.
@@ -723,6 +727,7 @@ TEST_CASE("a flood of anything by one bad node slows the others down and no more
     return message(message_kind::watch, {9'999}, [&](auto& w) {
       put_ref(w, i + 10, '/' + std::string(3'000, 'x') + std::to_string(i));
       w.unsigned_integer(1);
+      w.boolean(false);
     });
   });
   CHECK(t.alpha->cluster->traffic().proxies < 500);  // of their names, not of their number

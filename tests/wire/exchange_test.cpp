@@ -564,12 +564,6 @@ TEST_CASE("an address on one's own node is watched and linked to like any other"
   for (const bool among_others : {false, true}) {
     CAPTURE(among_others);
     watching s;
-    s.beta.run.system().spawn<observer_of_one>({.id = "first"}, &s.told,
-                                               s.beta.at<take, crash>("beta:/nobody"), true);
-    s.settle();
-    CHECK(s.told == std::vector<std::string>{"beta:/nobody#0 noproc, gone",
-                                             "signal from beta:/nobody: noproc, linked"});
-    s.told.clear();
     const auto here = s.open();
     s.beta.run.system().spawn<observer_of_one>({.id = "observer"}, &s.told,
                                                s.beta.at<take, crash>("beta:/store"), true);

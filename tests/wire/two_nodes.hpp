@@ -39,8 +39,9 @@ class pipe final : public coppice::wire::outlet {
 
 struct spawned_only final : coppice::wire::directory {
   explicit spawned_only(coppice::system& s) : home(s) {}
-  void find(std::string path, std::function<void(coppice::detail::cell_ptr)> answer) override {
-    answer(coppice::detail::spawned(home, std::string_view{path}.substr(1)));
+  void find(std::string path,
+            std::function<void(coppice::detail::cell_ptr, bool)> answer) override {
+    answer(coppice::detail::spawned(home, std::string_view{path}.substr(1)), true);
   }
   coppice::system& home;
 };
