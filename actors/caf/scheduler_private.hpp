@@ -61,9 +61,6 @@ class scheduler final : public caf::scheduler::abstract_coordinator {
     return static_cast<std::uint32_t>(count_.load(std::memory_order_acquire));
   }
   std::uint32_t spares_started() const noexcept { return spares_.load(); }
-  /// Workers that did not return before the stop's deadline. Unless zero, the process can only
-  /// be left by `_exit`.
-  std::size_t stuck_at_stop() const noexcept { return stuck_at_stop_; }
   void stop_within(std::chrono::milliseconds deadline) noexcept { stop_deadline_ = deadline; }
   /// A thread that is no worker and runs cells now and then.
   struct guest {
@@ -138,6 +135,8 @@ class scheduler final : public caf::scheduler::abstract_coordinator {
 
   std::atomic<std::uint32_t> spares_{0};
   std::chrono::milliseconds stop_deadline_{5'000};
+  /// Threads that did not return from an actor before the stop's deadline. Unless zero, the process
+  /// can only be left by `_exit`.
   std::size_t stuck_at_stop_ = 0;
 };
 

@@ -72,6 +72,8 @@ struct cluster_shell::peer : std::enable_shared_from_this<peer> {
   node_incarnation linked{};  ///< whose the last link was
   std::string reason;
   time_point heard{};
+  wire::received confirmed{};  ///< by the peer, when it was looked at last
+  time_point::duration unconfirmed{0};
 
   /// Writes what waits, until the link takes no more. One thread at a time; what others add
   /// meanwhile it takes along.
@@ -95,6 +97,15 @@ struct cluster_shell::peer : std::enable_shared_from_this<peer> {
       if (to == link && taken < offered && !writable) blocked = true;
     }
     writing = false;
+  }
+
+  /// For how long the peer has confirmed nothing although there is something to confirm.
+  time_point::duration still_unconfirmed(time_point::duration ran) {
+    std::lock_guard lock{guard};
+    if (!session || session->buffered() == 0 || session->peer_has() != confirmed) unconfirmed = {};
+    else unconfirmed += ran;
+    if (session) confirmed = session->peer_has();
+    return unconfirmed;
   }
 
   /// Whether those who wait for room in the buffer are to be told.
@@ -513,8 +524,17 @@ void cluster_shell::give_up_the_silent(time_point::duration ran, time_point at) 
   for (const auto& p : peers_) {
     if (p->machine->link() == wire::no_link) continue;
     p->silent += ran;
-    if (p->silent < limit) continue;
+    const bool swallows = p->still_unconfirmed(ran) >= limit;
+    if (p->silent < limit && !swallows) continue;
     p->silent = {};
+    if (swallows) {
+      p->machine->end(wire::session_end::violation,
+                      "node " + p->entry.name + " has confirmed nothing for " +
+                          std::to_string(limit.count()) + " ms of what it was sent",
+                      at);
+      carry_out(*p);
+      continue;
+    }
     p->machine->end(wire::session_end::unreachable,
                     "nothing was heard of node " + p->entry.name + " for " +
                         std::to_string(limit.count()) + " ms, over a link that takes everything",
@@ -634,6 +654,7 @@ void cluster_shell::carry_out(peer& p, association_action& a) {
         out->reserve_bytes = bounds.send_buffer_bytes;
         p.wants_room = false;
         p.owes_too_much = false;
+        p.unconfirmed = {};
       }
       const bool reborn = p.met && *p.met != a.peer.incarnation;
       p.met = a.peer.incarnation;

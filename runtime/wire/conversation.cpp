@@ -601,7 +601,9 @@ void conversation::announce(std::uint32_t correlation, const cell_ptr& who) {
     std::lock_guard lock{guard_};
     if (exported* e = look_up(handle)) e->allowed = std::move(allowed);
   }
-  send_owed(bytes);
+  if (send_owed(bytes) == outlet::outcome::too_large)
+    say_unresolved(correlation, errc::limit,
+                   "its table of events takes more bytes than limits.message_bytes");
   flush_soon();
 }
 

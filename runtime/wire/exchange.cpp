@@ -28,6 +28,7 @@ struct exchange::implementation {
   std::vector<std::unique_ptr<counterpart>> peers;
   std::mutex guard;
   std::unordered_map<std::string, cell_ptr> own;  ///< of this very node, by path
+  std::uint32_t rounds = 0;                       ///< of `time`
 };
 
 directory& exchange_access::here(exchange& x) noexcept { return x.impl_->here; }
@@ -65,6 +66,11 @@ result<cell_ptr> exchange::address(std::string_view place) {
                          "there is no node '" + std::string{node} + "', but there are " + known);
   }
   std::lock_guard lock{impl_->guard};
+  if (impl_->own.size() >= impl_->options.limits.remote_addresses &&
+      !impl_->own.contains(std::string{path}))
+    return error{errc::limit,
+                 "too many addresses on this node itself are known: "
+                 "limits.remote_addresses"};
   cell_ptr& x = impl_->own[std::string{path}];
   if (!x || x->state() == detail::cell_state::ended) {
     auto at = std::make_shared<remote_address>();
@@ -131,8 +137,22 @@ void exchange::time() {
   for (const auto& p : impl_->peers) {
     p->time(now);
   }
-  std::lock_guard lock{impl_->guard};
-  for (const auto& [path, x] : impl_->own) tell(*x, new news{news::about::time});
+  std::vector<cell_ptr> idle;
+  {
+    std::lock_guard lock{impl_->guard};
+    const bool sweeps = ++impl_->rounds % sweep_rounds == 0;
+    for (auto i = impl_->own.begin(); i != impl_->own.end();) {
+      // Whoever watches it or is linked to it holds it too.
+      if (sweeps && i->second->held_only_by(1) && i->second->is_idle()) {
+        idle.push_back(std::move(i->second));
+        i = impl_->own.erase(i);
+        continue;
+      }
+      tell(*i->second, new news{news::about::time});
+      ++i;
+    }
+  }
+  for (const cell_ptr& x : idle) x->stop(exit_reason::normal(), 0, true);
 }
 
 void exchange::stop() {

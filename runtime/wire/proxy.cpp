@@ -517,8 +517,12 @@ void proxy::send_owed(std::span<const std::byte> message) {
   with_->flush_soon();
 }
 
+/// False: later. What is larger than a message may be at any time is counted and left out.
 bool proxy::send(std::span<const std::byte> message) {
-  return try_send(message) == outlet::outcome::taken;
+  const auto outcome = try_send(message);
+  if (outcome == outlet::outcome::too_large)
+    cell_->home().dead(dead_letter_reason::overflow, nullptr, cell_);
+  return outcome == outlet::outcome::taken || outcome == outlet::outcome::too_large;
 }
 
 bool proxy::try_reach(node* x) {
