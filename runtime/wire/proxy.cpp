@@ -835,11 +835,10 @@ void proxy::hear(control_node& c) {
       if (wants_target()) wait_for_time();
       break;
     case news::about::gone:
-      // The node of the target knows of its watchers only then.
+      // The target's node knows of the watchers here only then. Else its answer tells them, behind
+      // what the target has sent them.
       if (state_ == state::ready) become_gone();
-      else
-        end_address(exit_reason{exit_reason::kind::noproc,
-                                make_cause("the address has ended", at_->place())});
+      else if (with_ && wants_target()) resolve();
       break;
     case news::about::time:
       if (state_ != state::absent || !wants_target()) break;
