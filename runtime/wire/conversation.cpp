@@ -280,7 +280,8 @@ cell_ptr conversation::read(reader& from) {
         return from.fail("a ref has no path"), cell_ptr{};
       if (counterpart* third = with_.space.peer(node))
         return third->proxy_for(path, number, pinned);
-      auto here = with_.space.address(std::string{node}.append(":").append(path));
+      if (node != with_.options.node) return {};
+      auto here = exchange_access::own(with_.space, path, number);
       return here ? *here : cell_ptr{};
     }
   }

@@ -65,23 +65,30 @@ result<cell_ptr> exchange::address(std::string_view place) {
     return no_such_place(place,
                          "there is no node '" + std::string{node} + "', but there are " + known);
   }
-  std::lock_guard lock{impl_->guard};
-  if (impl_->own.size() >= impl_->options.limits.remote_addresses &&
-      !impl_->own.contains(std::string{path}))
+  return exchange_access::own(*this, path, 0);
+}
+
+/// `number` zero: whichever actor has the path when it is needed.
+result<cell_ptr> exchange_access::own(exchange& x, std::string_view path, std::uint64_t number) {
+  auto& all = *x.impl_;
+  std::string key{path};
+  if (number) key.append("#").append(std::to_string(number));
+  std::lock_guard lock{all.guard};
+  const auto known = all.own.find(key);
+  if (known != all.own.end() && known->second->state() != detail::cell_state::ended)
+    return known->second;
+  if (known == all.own.end() && all.own.size() >= all.options.limits.remote_addresses)
     return error{errc::limit,
                  "too many addresses on this node itself are known: "
                  "limits.remote_addresses"};
-  cell_ptr& x = impl_->own[std::string{path}];
-  if (!x || x->state() == detail::cell_state::ended) {
-    auto at = std::make_shared<remote_address>();
-    at->peer = nullptr;
-    at->space = this;
-    at->node = node;
-    at->path = path;
-    at->pinned = false;
-    x = make_proxy(impl_->home, std::move(at));
-  }
-  return x;
+  auto at = std::make_shared<remote_address>();
+  at->peer = nullptr;
+  at->space = &x;
+  at->node = all.options.node;
+  at->path = path;
+  at->pinned = number != 0;
+  at->number.store(number, std::memory_order_relaxed);
+  return all.own[key] = make_proxy(all.home, std::move(at));
 }
 
 void exchange::began(counterpart& with, std::shared_ptr<outlet> way, bool reborn) {

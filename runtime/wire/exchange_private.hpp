@@ -321,6 +321,8 @@ class counterpart {
 
 /// What an exchange offers to its parts.
 struct exchange_access {
+  /// An actor of this very node.
+  static result<cell_ptr> own(exchange& x, std::string_view path, std::uint64_t number);
   static directory& here(exchange& x) noexcept;
   static const exchange_options& options(exchange& x) noexcept;
 };

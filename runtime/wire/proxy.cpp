@@ -314,13 +314,17 @@ bool proxy::resolve() {
 void proxy::look_up_here() {
   state_ = state::asked;
   exchange_access::here(*at_->space)
-      .find(at_->path, [self = cell_ptr{cell_}](const cell_ptr& x, bool) {
-        auto* n = new news{x ? news::about::resolved : news::about::unresolved};
-        n->from = x;
-        n->code = errc::stopped;
-        n->text = "there is no such actor at the moment";
-        tell(*self, n);
-      });
+      .find(at_->path,
+            [self = cell_ptr{cell_}, number = at_->number.load()](const cell_ptr& x, bool sure) {
+              const bool found = x && (number == 0 || x->number() == number);
+              auto* n = new news{found ? news::about::resolved : news::about::unresolved};
+              if (found) n->from = x;
+        // Another one has the path, or nobody: the one that was meant has ended.
+              const bool gone = !found && number != 0 && (x || sure);
+              n->code = gone ? errc::gone : errc::stopped;
+              n->text = gone ? "the address has ended" : "there is no such actor at the moment";
+              tell(*self, n);
+            });
 }
 
 /// The handle under which the node knows the target in this conversation; zero: it does not.
