@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include <boost/json.hpp>
 
 namespace coppice::command {
@@ -35,7 +37,32 @@ result<std::vector<node_config>> chosen(const cluster_config& config,
   return nodes;
 }
 
-result<http::call> reach(const node_config& node, std::string path) {
+namespace {
+
+/// Whoever may run this command as a node's user may do what that node may.
+result<http::certificates> own_certificates(const cluster_config& config) {
+  std::vector<node_config> nodes = config.nodes;
+  std::stable_partition(nodes.begin(), nodes.end(), [](const node_config& n) {
+    return std::find(n.roles.begin(), n.roles.end(), "admin") != n.roles.end();
+  });
+  for (const node_config& n : nodes) {
+    http::certificates own{config.cluster.name, for_node(config.tls.ca, n.name),
+                           for_node(config.tls.certificate, n.name),
+                           for_node(config.tls.key, n.name)};
+    // One file for all, as when it was chosen: what is wrong with it is told when it is read.
+    const bool one_for_all = own.certificate == config.tls.certificate;
+    if (one_for_all ||
+        (::access(own.certificate.c_str(), R_OK) == 0 && ::access(own.key.c_str(), R_OK) == 0))
+      return own;
+  }
+  return error{errc::invalid,
+               "wants a certificate, and no node's certificate and key can be read here: name "
+               "others with --certificate and --key"};
+}
+
+}  // namespace
+
+result<http::call> reach(const cluster_config& config, const node_config& node, std::string path) {
   if (node.http.empty())
     return error{errc::invalid,
                  "has no HTTP: give it a line http = \"127.0.0.1:8101\" in the "
@@ -52,8 +79,14 @@ result<http::call> reach(const node_config& node, std::string path) {
   }
   if (node.http_token.from != secret::source::none) {
     auto token = resolve(node.http_token);
-    if (!token) return token.error();
-    c.token = std::move(*token);
+    if (token) c.token = std::move(*token);
+    else if (!node.http_tls) return token.error();  // else a certificate may do
+  }
+  if (node.http_tls) {
+    auto own = own_certificates(config);
+    if (!own) return own.error();
+    c.tls = std::move(*own);
+    c.node = node.name;
   }
   return c;
 }

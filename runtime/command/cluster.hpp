@@ -34,8 +34,9 @@ target target_of(std::string_view text);
 result<std::vector<node_config>> chosen(const cluster_config& config,
                                         const std::vector<std::string>& names);
 
-/// Where a node's HTTP can be reached, and its token. The error says what the config lacks.
-result<http::call> reach(const node_config& node, std::string path);
+/// Where a node's HTTP can be reached, and with what: its token, and with http_tls a certificate
+/// whose key can be read here, that of an admin first. The error says what is lacking.
+result<http::call> reach(const cluster_config& config, const node_config& node, std::string path);
 
 /// A node's answer that is no 200 or 202: its error, in words.
 std::string refusal_in(const http::response& answer);

@@ -29,6 +29,8 @@ struct options {
   std::string file = usual_file;
   std::string what{};
   std::vector<std::string> nodes{};
+  std::string certificate{};
+  std::string key{};
   up_request up{};
   std::uint64_t stop_deadline_ms = 0;
   bool json = false;
@@ -51,6 +53,7 @@ class command_line {
   void certificate_commands();
   CLI::App* command(CLI::App& parent, const char* name, const char* help, std::function<int()> run);
   void takes_file(CLI::App* on, bool positional);
+  void takes_certificate(CLI::App* on);
 
   int with_cluster(const std::function<int(const cluster_config&)>& go);
   int check();
@@ -91,6 +94,15 @@ void command_line::takes_file(CLI::App* on, bool positional) {
       ->capture_default_str();
 }
 
+void command_line::takes_certificate(CLI::App* on) {
+  CLI::Option* const certificate =
+      on->add_option("--certificate", o_.certificate,
+                     "shown to nodes with http_tls, instead of that of a node on this machine");
+  CLI::Option* const key = on->add_option("--key", o_.key, "its private key");
+  certificate->needs(key);
+  key->needs(certificate);
+}
+
 void command_line::cluster_commands() {
   CLI::App* up =
       command(app_, "up", "Runs the cluster's nodes on this machine until Ctrl-C.", [this] {
@@ -117,6 +129,7 @@ void command_line::cluster_commands() {
             [this](const cluster_config& c) { return show_status(c, o_.nodes, o_.json, to_); });
       });
   takes_file(status, true);
+  takes_certificate(status);
   status->add_option("--node", o_.nodes, "only these")->delimiter(',');
   status->add_flag("--json", o_.json, "one JSON object a node, as it answers");
 
@@ -127,6 +140,7 @@ void command_line::cluster_commands() {
   });
   tree->add_option("path", o_.what, "/shop/stock or alpha:/shop/stock; without it everything");
   takes_file(tree, false);
+  takes_certificate(tree);
   tree->add_option("--node", o_.nodes, "only these")->delimiter(',');
   tree->add_flag("--json", o_.json, "as JSON, one object a node");
   tree->add_flag("--follow", o_.follow, "goes on with what changes");
@@ -138,6 +152,7 @@ void command_line::cluster_commands() {
       });
   kill->add_option("what", o_.what, "alpha:/shop/stock, or alpha for the whole node")->required();
   takes_file(kill, false);
+  takes_certificate(kill);
 
   CLI::App* stop =
       command(app_, "stop", "Asks a node to stop in order; `up` does not start it again.", [this] {
@@ -146,6 +161,7 @@ void command_line::cluster_commands() {
       });
   stop->add_option("node", o_.what, "its name")->required();
   takes_file(stop, false);
+  takes_certificate(stop);
 }
 
 void command_line::config_commands() {
@@ -220,8 +236,13 @@ int command_line::wrong(const error& e, int code) {
 }
 
 int command_line::with_cluster(const std::function<int(const cluster_config&)>& go) {
-  const auto config = read_config(o_.file);
-  return config ? go(*config) : wrong(config.error());
+  auto config = read_config(o_.file);
+  if (!config) return wrong(config.error());
+  if (!o_.certificate.empty()) {
+    config->tls.certificate = o_.certificate;
+    config->tls.key = o_.key;
+  }
+  return go(*config);
 }
 
 // ---- about files --------------------------------------------------------------------------------

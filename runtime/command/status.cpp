@@ -26,10 +26,10 @@ struct answer {
   std::string text;
 };
 
-answer ask(const node_config& node) {
+answer ask(const cluster_config& config, const node_config& node) {
   answer a;
   a.row.name = node.name;
-  auto call = reach(node, "/api/members");
+  auto call = reach(config, node, "/api/members");
   if (!call) {
     a.row.trouble = sentence(call.error());
     return a;
@@ -146,7 +146,7 @@ int show_status(const cluster_config& config, const std::vector<std::string>& na
   }
   std::vector<std::future<answer>> asked;
   for (const node_config& node : *nodes)
-    asked.push_back(std::async(std::launch::async, [&node] { return ask(node); }));
+    asked.push_back(std::async(std::launch::async, [&config, &node] { return ask(config, node); }));
   std::vector<node_row> rows;
   for (auto& a : asked) {
     answer got = a.get();

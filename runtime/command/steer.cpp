@@ -27,9 +27,9 @@ int failed(const terminal& to, const std::string& node, const std::string& why) 
   return exit_failed;
 }
 
-int post(const node_config& node, const std::string& path, const char* key,
-         const std::string& value, const std::string& done, const terminal& to) {
-  const auto call = reach(node, path);
+int post(const cluster_config& config, const node_config& node, const std::string& path,
+         const char* key, const std::string& value, const std::string& done, const terminal& to) {
+  const auto call = reach(config, node, path);
   if (!call) return failed(to, node.name, sentence(call.error()));
   const auto got = http::post(*call, boost::json::serialize(boost::json::object{{key, value}}));
   if (!got) return failed(to, node.name, sentence(got.error()));
@@ -65,11 +65,11 @@ int kill(const cluster_config& config, const std::string& config_path, const std
     return exit_usage;
   }
   if (!whom.path.empty())
-    return post(*node, "/api/kill", "path", whom.path, whom.path + " has been killed", to);
+    return post(config, *node, "/api/kill", "path", whom.path, whom.path + " has been killed", to);
   if (const auto process = process_here(config, config_path, whom.node))
     return signal_process(*process, SIGKILL, whom.node,
                           "process " + std::to_string(process->number) + " has been killed", to);
-  return post(*node, "/api/kill", "node", whom.node, "has been killed", to);
+  return post(config, *node, "/api/kill", "node", whom.node, "has been killed", to);
 }
 
 int stop(const cluster_config& config, const std::string& config_path, const std::string& name,
@@ -82,7 +82,7 @@ int stop(const cluster_config& config, const std::string& config_path, const std
   if (node->http.empty())
     if (const auto process = process_here(config, config_path, name))
       return signal_process(*process, SIGTERM, name, "is stopping", to);
-  return post(*node, "/api/stop", "node", name, "is stopping", to);
+  return post(config, *node, "/api/stop", "node", name, "is stopping", to);
 }
 
 }  // namespace coppice::command

@@ -45,7 +45,8 @@ class printer {
 };
 
 /// Goes on for ever: a node that is away may come back.
-void follow(const node_config& node, const std::string& path, bool as_json, printer& to) {
+void follow(const cluster_config& config, const node_config& node, const std::string& path,
+            bool as_json, printer& to) {
   const std::string name = node.name;
   std::string told;  // the last trouble: once is enough
   const auto trouble = [&](const std::string& text) {
@@ -53,7 +54,7 @@ void follow(const node_config& node, const std::string& path, bool as_json, prin
     told = text;
   };
   for (;; std::this_thread::sleep_for(try_again)) {
-    const auto call = reach(node, query("/api/tree/follow", path, false));
+    const auto call = reach(config, node, query("/api/tree/follow", path, false));
     if (!call) {
       trouble(sentence(call.error()));
       continue;
@@ -119,7 +120,7 @@ int show_trees(const cluster_config& config, const tree_request& request, const 
     printer print{to};
     std::vector<std::thread> all;
     for (const node_config& node : *nodes)
-      all.emplace_back([&] { follow(node, what.path, request.json, print); });
+      all.emplace_back([&] { follow(config, node, what.path, request.json, print); });
     for (std::thread& one : all) one.join();
   }
 
@@ -128,7 +129,7 @@ int show_trees(const cluster_config& config, const tree_request& request, const 
   int code = 0;
   bool found = false;
   for (const node_config& node : *nodes) {
-    const auto call = reach(node, query("/api/tree", what.path, !request.json));
+    const auto call = reach(config, node, query("/api/tree", what.path, !request.json));
     const auto got = call ? http::get(*call) : result<http::response>{call.error()};
     if (got && got->status == 200) {
       found = true;

@@ -61,6 +61,7 @@ struct node_config {
   std::vector<std::string> arguments{};
   std::string http{};  ///< "host:port", or empty: no HTTP
   secret http_token{};
+  bool http_tls = false;
   std::string directory{};
 
   bool operator==(const node_config&) const = default;

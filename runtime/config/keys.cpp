@@ -105,7 +105,8 @@ constexpr key node_keys[] = {
     {.name = "roles",
      .field = bind<&cluster_config::nodes, &node_config::roles>(),
      .what = "What the node is there for: a program chooses by them what it runs, and [[allow]] "
-             "what it may send. The role \"admin\" may address the runtime's own actors.",
+             "what it may send. The role \"admin\" may address the runtime's own actors and, "
+             "with http_tls, kill and stop over HTTP.",
      .why = "By default a node has no role, hence none of a role's permissions.",
      .range = list_length,
      .looks = &label,
@@ -128,7 +129,7 @@ constexpr key node_keys[] = {
     {.name = "http",
      .field = bind<&cluster_config::nodes, &node_config::http>(),
      .what = "Where the node serves health, metrics and the commands of `coppice` over HTTP. Other "
-             "than on loopback it needs http_token.",
+             "than on loopback it needs http_token or http_tls.",
      .why = "By default there is no port that nobody asked for.",
      .range = {1, 300},
      .looks = &host_and_port,
@@ -136,11 +137,21 @@ constexpr key node_keys[] = {
     {.name = "http_token",
      .field = bind<&cluster_config::nodes, &node_config::http_token>(),
      .what = "Where the secret is that a caller over HTTP must know: in an environment variable or "
-             "in a file, read when it is needed. Never the secret itself.",
+             "in a file, read when it is needed. Never the secret itself. With http_tls only who "
+             "kills or stops must know it, unless by an admin's certificate.",
      .why = "By default whoever reaches the port may ask, hence loopback only.",
      .range = text_length,
      .looks = &secret_reference,
      .example = "\"env:SHOP_HTTP_TOKEN\""},
+    {.name = "http_tls",
+     .field = bind<&cluster_config::nodes, &node_config::http_tls>(),
+     .what = "True: HTTP goes through TLS 1.3 with the certificates of [tls]. Whoever connects has "
+             "to show one that the authority has signed for a name in this cluster, and may read; "
+             "to kill and to stop it has to be that of a node with the role \"admin\", or "
+             "http_token has to be known besides.",
+     .why =
+         "On loopback, as is usual, nobody else can listen; and what asks for health and metrics "
+         "mostly has no certificate."},
     {.name = "directory",
      .field = bind<&cluster_config::nodes, &node_config::directory>(),
      .what = "The folder that `coppice up` starts the program in.",

@@ -87,12 +87,13 @@ void check_http(reading& of) {
   const auto& nodes = of.config.nodes;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const auto http = endpoint_of(nodes[i].http);
-    if (!http || http->loopback() || nodes[i].http_token.from != secret::source::none) continue;
-    if (of.bad("node.http_token", i)) continue;
+    const bool guarded = nodes[i].http_tls || nodes[i].http_token.from != secret::source::none ||
+                         of.bad("node.http_tls", i) || of.bad("node.http_token", i);
+    if (!http || http->loopback() || guarded) continue;
     of.wrong.add(of.nearest_place("node.http", i),
                  "node.http is " + quoted(nodes[i].http) +
                      ", open to other machines, with nothing that a caller must know; expected "
-                     "http_token beside it, or a loopback address");
+                     "http_token or http_tls beside it, or a loopback address");
   }
 }
 
@@ -148,6 +149,11 @@ void check_tls(reading& of) {
     (there ? given : missing).emplace_back(k.name);
   }
   if (tls.insecure) {
+    for (std::size_t i = 0; i < of.config.nodes.size(); ++i)
+      if (of.config.nodes[i].http_tls)
+        of.wrong.add(of.nearest_place("node.http_tls", i),
+                     "node.http_tls is true although tls.insecure leaves no certificates to show; "
+                     "expected [tls] with ca, certificate and key");
     if (!given.empty())
       of.wrong.add(of.nearest_place("tls.insecure"), "tls.insecure is true although there is " +
                                                          listed(given, "and") +

@@ -60,6 +60,22 @@ json::object as_object(const health_report& health) {
   return {{"ready", health.ready}, {"reasons", as_array(health.reasons)}};
 }
 
+/// For the audit: where a request comes from, and by whose certificate.
+std::string who(const request& asked) {
+  return asked.certificate.empty() ? asked.peer
+                                   : asked.peer + " with the certificate of " + asked.certificate;
+}
+
+response not_allowed(const request& asked) {
+  if (!asked.certificate.empty())
+    return refusal(403, "the certificate of '" + asked.certificate + "' is that of no admin",
+                   "show that of a node with the role admin, or this node's HTTP token besides");
+  response no =
+      refusal(401, "this needs the node's HTTP token", "send Authorization: Bearer <token>");
+  no.headers.emplace_back("WWW-Authenticate", "Bearer");
+  return no;
+}
+
 /// A POST's body as an object of texts. Nothing: it is none, and `why` has a sentence.
 std::optional<std::map<std::string, std::string>> texts_in(const std::string& body,
                                                            std::string& why) {
@@ -135,13 +151,11 @@ response api::operator()(const request& asked) {
       if (e.method == "POST")
         impl_->tell({asked.path.substr(asked.path.rfind('/') + 1),
                      {},
-                     asked.peer,
+                     who(asked),
                      false,
-                     "no right token"});
-      response no =
-          refusal(401, "this needs the node's HTTP token", "send Authorization: Bearer <token>");
-      no.headers.emplace_back("WWW-Authenticate", "Bearer");
-      return no;
+                     asked.certificate.empty() ? "no right token"
+                                               : "no admin's certificate and no right token"});
+      return not_allowed(asked);
     }
     std::lock_guard lock{impl_->guard};
     return e.answer(*impl_, asked);
@@ -206,7 +220,7 @@ response api::implementation::members() {
 response api::implementation::kill(const request& asked) {
   const auto no = [&](std::string target, unsigned status, const std::string& why,
                       std::string_view hint = {}) {
-    tell({"kill", std::move(target), asked.peer, true, why});
+    tell({"kill", std::move(target), who(asked), true, why});
     return refusal(status, why, hint);
   };
   std::string why;
@@ -220,17 +234,17 @@ response api::implementation::kill(const request& asked) {
   if (!whom.empty()) {
     const std::string me = node.status().name;
     if (whom != me) return no(whom, 409, "this is the node '" + me + "', not '" + whom + "'");
-    tell({"kill", whom, asked.peer, true, "done"});
+    tell({"kill", whom, who(asked), true, "done"});
     response yes = as_json({{"killed", whom}});
     yes.afterwards = [this] { node.kill_node(); };
     return yes;
   }
   if (const auto killed = node.kill(path); !killed) {
     response refused = refusal_of(killed.error());
-    tell({"kill", path, asked.peer, true, killed.error().message()});
+    tell({"kill", path, who(asked), true, killed.error().message()});
     return refused;
   }
-  tell({"kill", path, asked.peer, true, "done"});
+  tell({"kill", path, who(asked), true, "done"});
   return as_json({{"killed", path}});
 }
 
@@ -246,11 +260,11 @@ response api::implementation::stop(const request& asked) {
     why = "this is the node '" + me + "', not '" + whom + "'";
   }
   if (status) {
-    tell({"stop", whom.empty() ? me : whom, asked.peer, true, why});
+    tell({"stop", whom.empty() ? me : whom, who(asked), true, why});
     return refusal(status, why, R"({} or {"node":")" + me + "\"}");
   }
   const auto stopped = node.stop();
-  tell({"stop", me, asked.peer, true, stopped ? "done" : stopped.error().message()});
+  tell({"stop", me, who(asked), true, stopped ? "done" : stopped.error().message()});
   if (!stopped) return refusal_of(stopped.error());
   return as_json({{"stopping", me}}, 202);
 }

@@ -29,8 +29,9 @@
 /// its opinion of the others | | POST /api/kill `{"path":"/shop/stock"}` or `{"node":"alpha"}` |
 /// kills an actor, or this process | | POST /api/stop `{}` | stops this node in order |
 ///
-/// Health is told to everyone, the rest to who is authorised. Who is too slow for the changes of a
-/// tree is told how many are missing, `{"lost":12}`, and gets a new snapshot behind it.
+/// Health is told to everyone whom the server lets in, the rest to who is authorised. Who is too
+/// slow for the changes of a tree is told how many are missing, `{"lost":12}`, and gets a new
+/// snapshot behind it.
 namespace coppice::http {
 
 struct health_report {
@@ -87,7 +88,7 @@ class node_view {
 struct audit_record {
   std::string action;  ///< `kill`, `stop`
   std::string target;  ///< a path, or a node's name
-  std::string peer;    ///< who asked: address and port
+  std::string peer;    ///< who asked: address and port, and by whose certificate
   bool allowed = false;
   std::string outcome;  ///< `done`, or why not
 };

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <coppice/runtime/http/channel_private.hpp>
 #include <coppice/runtime/http/client.hpp>
 #include <coppice/runtime/http/target_private.hpp>
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -48,38 +48,65 @@ class exchange {
   error wrong(errc code, const std::string& what) const {
     return error{code, call_.address + ": " + what};
   }
+  std::string words(error_code failed) const {
+    const std::string why = channel_->why();
+    return why.empty() ? failed.message() : why;
+  }
   /// Runs what was begun. False: the time is over, and it has been cancelled.
   bool in_time() {
     context_.restart();
     context_.run_until(until_);
     if (context_.stopped()) return true;
-    error_code ignored;
-    socket_.close(ignored);
+    channel_->close();
     context_.run();
     return false;
   }
+  result<void> connect();
+  result<void> secure();
 
   const call& call_;
   clock::time_point until_;
   asio::io_context context_{1};
-  tcp::socket socket_{context_};
+  const std::shared_ptr<channel> channel_ = std::make_shared<channel>(tcp::socket{context_});
   beast::flat_buffer buffer_{most_header + read_at_once};
   bhttp::response_parser<bhttp::string_body> parser_;
 };
 
-result<void> exchange::send(std::string_view method, std::string_view body) {
+result<void> exchange::connect() {
   const auto at = split_address(call_.address);
   if (!at) return wrong(errc::invalid, "an address is host:port, e.g. 127.0.0.1:8080");
   error_code failed;
   tcp::resolver resolver{context_};
   const auto found = resolver.resolve(at->host, at->port, failed);
   if (failed) return wrong(errc::invalid, "the host is unknown: " + failed.message());
-  asio::async_connect(socket_, found, [&](error_code e, const tcp::endpoint&) { failed = e; });
+  asio::async_connect(channel_->socket(), found,
+                      [&](error_code e, const tcp::endpoint&) { failed = e; });
   if (!in_time()) return wrong(errc::timeout, "no connection in time");
   if (failed == asio::error::connection_refused)
     return wrong(errc::disconnected, "nobody listens there");
   if (failed) return wrong(errc::disconnected, "no connection: " + failed.message());
-  socket_.set_option(tcp::no_delay{true}, failed);
+  channel_->socket().set_option(tcp::no_delay{true}, failed);
+  return {};
+}
+
+result<void> exchange::secure() {
+  wire::socket_options files;
+  files.cluster = call_.tls->cluster;
+  files.tls = {call_.tls->ca, call_.tls->certificate, call_.tls->key};
+  std::vector<std::string> remarks;  // are the affair of whoever runs the node
+  auto context = wire::tls_context::load(files, remarks);
+  if (!context) return wrong(errc::invalid, to_string(context.error().why()));
+  error_code failed;
+  channel_->secure(std::move(*context), true, call_.node, [&](error_code e) { failed = e; });
+  if (!in_time()) return wrong(errc::timeout, "TLS was not agreed on in time");
+  if (failed) return wrong(errc::disconnected, "no connection: " + words(failed));
+  return {};
+}
+
+result<void> exchange::send(std::string_view method, std::string_view body) {
+  if (auto there = connect(); !there) return there;
+  if (call_.tls)
+    if (auto safe = secure(); !safe) return safe;
 
   std::string text{method};
   text += ' ' + call_.path + " HTTP/1.1\r\nHost: " + call_.address + "\r\nConnection: close\r\n";
@@ -89,7 +116,7 @@ result<void> exchange::send(std::string_view method, std::string_view body) {
         "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
   text += "\r\n";
   text += body;
-  asio::async_write(socket_, asio::buffer(text), [&](error_code e, std::size_t) { failed = e; });
+  channel_->write({asio::buffer(text), {}}, [](error_code, std::size_t) {});
   if (!in_time()) return wrong(errc::timeout, "the request could not be sent in time");
   // A server that refuses need not read everything: its answer is there all the same.
   return {};
@@ -110,7 +137,7 @@ result<bool> exchange::read() {
 
     error_code failed;
     std::size_t got = 0;
-    socket_.async_read_some(buffer_.prepare(read_at_once), [&](error_code e, std::size_t n) {
+    channel_->read(buffer_.prepare(read_at_once), [&](error_code e, std::size_t n) {
       failed = e;
       got = n;
     });
@@ -120,7 +147,7 @@ result<bool> exchange::read() {
       parser_.put_eof(failed);
       if (!failed) return false;
     }
-    if (failed) return wrong(errc::disconnected, "the connection was lost: " + failed.message());
+    if (failed) return wrong(errc::disconnected, "the connection was lost: " + words(failed));
   }
 }
 

@@ -15,15 +15,17 @@
 ///     if (!answer) std::cerr << answer.error().message();
 ///     else if (answer->status != 200) std::cerr << answer->body;
 ///
-/// An answer with any status is a value. Errors: `invalid` (the call itself), `disconnected`
-/// (nobody listens, or the connection was lost; a `post` may have been carried out then),
-/// `timeout`, `limit` (the answer is too large).
+/// An answer with any status is a value. Errors: `invalid` (the call itself, or its certificates),
+/// `disconnected` (nobody listens, one side refused the other's certificate, or the connection was
+/// lost; a `post` may have been carried out then), `timeout`, `limit` (the answer is too large).
 namespace coppice::http {
 
 struct call {
   std::string address;                 ///< host:port
   std::string path;                    ///< with its query; already encoded, see `encoded`
   std::optional<std::string> token{};
+  std::optional<http::certificates> tls{};
+  std::string node{};  ///< with `tls`: the node that has to be there; empty: any of the cluster
   std::chrono::milliseconds deadline{5'000};  ///< for everything; of `follow`: until it begins
   std::size_t body_bytes = std::size_t{256} * 1024 * 1024;
 };

@@ -16,15 +16,16 @@
 #include <vector>
 
 /// A small HTTP/1.1 server for a node's own affairs: health, metrics, the tree. Everything about
-/// it is bounded, and it is closed by default: without a token it listens on this machine only.
+/// it is bounded, and it is closed by default: without a token or certificates it listens on this
+/// machine only.
 ///
 ///     coppice::http::server api{{.address = "127.0.0.1:8080"}, [](const auto& request) {
 ///       return coppice::http::response{.body = "{}"};
 ///     }};
 ///     if (auto up = api.start(); !up) return up.error();
 ///
-/// It is no web server: no files, no CORS, no TLS of its own. Who may do what is settled by the
-/// peer's address and by a bearer token; the handler is told (`authorised`).
+/// It is no web server: no files, no CORS. Who may do what is settled by the peer's address, by a
+/// bearer token or by certificates; the handler is told (`authorised`).
 namespace coppice::http {
 
 struct request {
@@ -34,7 +35,10 @@ struct request {
   std::string body{};
   std::string accept{};  ///< the header of that name
   std::string peer{};    ///< address and port
-  /// The peer showed the right token; or there is no token, and it is on this machine.
+  std::string certificate{};  ///< the name in the peer's, with TLS
+  /// The peer may do this. In the open: it showed the right token; or there is no token, and it is
+  /// on this machine. With TLS: it asks for a GET; or its certificate is that of one of the
+  /// `admins`, or it showed the right token besides.
   bool authorised = false;
 };
 
@@ -59,21 +63,38 @@ struct limits {
   /// At the same time. One more takes the place of the connection that has been idle for longest;
   /// if all are at work it is refused: 503.
   std::size_t connections = 64;
-  /// From a request's first byte to its last, however slowly they drip: 408.
+  /// From a request's first byte to its last, however slowly they drip: 408. Also from a connection
+  /// to its first request, and the TLS handshake is within that.
   std::chrono::milliseconds request_deadline{10'000};
-  /// Between requests. A connection that has not sent any has `request_deadline`.
+  /// Between requests.
   std::chrono::milliseconds idle{30'000};
   /// For a client to take a response, or what waits for it on a stream.
   std::chrono::milliseconds write_deadline{30'000};
   std::size_t stream_bytes = std::size_t{1024} * 1024;  ///< that wait for one streaming client
 };
 
+/// With these HTTP goes through TLS 1.3, and both sides show a certificate of one authority that
+/// names a node of the cluster. Paths of PEM files.
+struct certificates {
+  std::string cluster;  ///< certificates name their node as `<node>.<cluster>`
+  std::string ca;  ///< certificates of the authorities that are trusted
+  std::string certificate;  ///< one's own
+  std::string key;  ///< its private key, without a passphrase
+};
+
 struct server_options {
-  /// `host:port`; port 0 is any free one. Not a loopback address: needs a token.
+  /// `host:port`; port 0 is any free one. Not a loopback address: needs a token or certificates.
   std::string address = "127.0.0.1:0";
   /// What a client has to send: `Authorization: Bearer <token>`.
   std::optional<std::string> token{};
+  /// New files are taken into use by the next connection; those that cannot be used are reported
+  /// once, and the ones before stay in use.
+  std::optional<http::certificates> tls{};
+  std::vector<std::string> admins{};  ///< whose certificates may POST
   http::limits limits{};
+  /// Told, on the server's thread, what an operator should know of `tls`, and who was refused why;
+  /// strangers can make the latter happen as often as they like.
+  std::function<void(const std::string&)> report{};
 };
 
 /// Counted since the start.

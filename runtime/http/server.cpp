@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <coppice/actors/detail/assert.hpp>
+#include <coppice/runtime/http/channel_private.hpp>
 #include <coppice/runtime/http/http.hpp>
 #include <coppice/runtime/http/target_private.hpp>
 #include <coppice/runtime/http/text_private.hpp>
@@ -17,7 +18,6 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/error.hpp>
@@ -63,16 +63,27 @@ class connection;
 
 struct server::implementation {
   implementation(server_options given, handler to_call)
-      : options(std::move(given)), handle(std::move(to_call)) {}
+      : options(std::move(given)), handle(std::move(to_call)) {
+    if (!options.tls) return;
+    files.cluster = options.tls->cluster;
+    files.tls = {options.tls->ca, options.tls->certificate, options.tls->key};
+    tls.emplace(files);
+  }
 
   result<tcp::endpoint> where_to_listen();
   void accept();
   bool make_room();
   void keep_time();
   void close_all();
+  void tell(const std::string& what) const {
+    if (options.report) options.report(what);
+  }
+  std::shared_ptr<const wire::tls_context> tls_now();
 
   const server_options options;
   const handler handle;
+  wire::socket_options files;
+  std::optional<wire::tls_files> tls;
   bool loopback = true;
   std::string bound;
   asio::io_context context{1};
@@ -88,21 +99,23 @@ struct server::implementation {
 
 // ---- one connection ---------------------------------------------------------------------------
 
-/// One client. Everything here happens on the server's thread. A TLS stream in place of the
-/// socket would need a handshake before `begin` and no other change.
+/// One client. Everything here happens on the server's thread.
 class connection : public std::enable_shared_from_this<connection> {
  public:
   connection(server::implementation& home, tcp::socket socket)
-      : home_(home), socket_(std::move(socket)), buffer_(buffer_bytes(home.options.limits)) {
+      : home_(home),
+        channel_(std::make_shared<channel>(std::move(socket))),
+        buffer_(buffer_bytes(home.options.limits)) {
     error_code ignored;
-    const auto peer = socket_.remote_endpoint(ignored);
+    const auto peer = channel_->socket().remote_endpoint(ignored);
     from_this_machine_ = !ignored && peer.address().is_loopback();
     peer_ = ignored ? std::string{} : as_text(peer);
   }
 
   void begin() {
     expect_request(limits().request_deadline);
-    read();
+    if (home_.tls) secure();
+    else read();
   }
   void close();
   void on_tick(clock::time_point now);
@@ -111,7 +124,7 @@ class connection : public std::enable_shared_from_this<connection> {
 
  private:
   enum class phase : std::uint8_t {
-    waiting,     ///< for a request's first byte
+    waiting,     ///< for a request's first byte; with TLS for the handshake before
     reading,     ///< a request
     responding,  ///< the response is being written
     streaming,
@@ -122,12 +135,14 @@ class connection : public std::enable_shared_from_this<connection> {
   static std::size_t buffer_bytes(const http::limits& l) { return l.header_bytes + l.body_bytes; }
   const http::limits& limits() const noexcept { return home_.options.limits; }
 
+  void secure();
   void expect_request(milliseconds within);
   void read();
   void parse();
   void go_on_reading();
   void handle_request();
   std::optional<response> objection(const bhttp::request<bhttp::string_body>& message);
+  bool may(bool post, std::string_view authorization) const;
   void refuse(unsigned status, std::string_view error, std::string_view hint);
   void respond(response answer, bool keep, bool with_body = true);
   void on_written();
@@ -137,12 +152,13 @@ class connection : public std::enable_shared_from_this<connection> {
   void write_records(std::string records, bool last);
   void watch_for_end();
 
-  template <class Buffers, class Then>
-  void write(const Buffers& buffers, Then then);
+  template <class Then>
+  void write(std::string_view first, std::string_view second, Then then);
 
   server::implementation& home_;
-  tcp::socket socket_;
+  const std::shared_ptr<channel> channel_;
   std::string peer_;
+  std::string certificate_;  ///< the name in it; empty in the open, and before the handshake's end
   bool from_this_machine_ = false;
   beast::flat_buffer buffer_;
   std::optional<bhttp::request_parser<bhttp::string_body>> parser_;
@@ -150,7 +166,7 @@ class connection : public std::enable_shared_from_this<connection> {
   clock::time_point deadline_{};
   bool timed_out_ = false;
   bool continued_ = false;  ///< the client was told to go on with its body
-  bool chunked_ = true;     ///< HTTP/1.0 knows no chunks: there the end is the connection's
+  bool chunked_ = true;  ///< HTTP/1.0 knows no chunks: there the end is the connection's
   bool keep_ = false;
   std::string head_, body_;  ///< of the response
   std::shared_ptr<stream> records_;
@@ -165,8 +181,7 @@ void connection::close() {
   if (phase_ == phase::closed) return;
   phase_ = phase::closed;
   if (records_) records_->detach();
-  error_code ignored;
-  socket_.close(ignored);
+  channel_->close();
   home_.open.erase(shared_from_this());
   if (auto f = std::exchange(afterwards_, nullptr)) f();
 }
@@ -183,10 +198,33 @@ void connection::on_tick(clock::time_point now) {
   home_.counted.timeouts.fetch_add(1, std::memory_order_relaxed);
   if (phase_ == phase::reading) {
     error_code ignored;
-    socket_.cancel(ignored);  // `read` comes back, and refuses
+    channel_->socket().cancel(ignored);  // `read` comes back, and refuses
   } else {
+    if (home_.tls && certificate_.empty() && phase_ == phase::waiting)
+      home_.tell(peer_ + " was refused: it did not end its TLS handshake in time");
     close();
   }
+}
+
+// ---- TLS
+
+void connection::secure() {
+  channel_->secure(home_.tls_now(), false, {}, [me = shared_from_this()](error_code failed) {
+    if (me->phase_ == phase::closed) return;
+    const bool in_the_open = failed == boost::system::errc::wrong_protocol_type;
+    if (failed && !in_the_open && me->channel_->why().empty()) return me->close();
+    if (!failed) {
+      me->certificate_ = me->channel_->peer();
+      return me->read();
+    }
+    me->home_.tell(me->peer_ + " was refused: " +
+                   (in_the_open ? "it does not speak TLS" : me->channel_->why()));
+    if (in_the_open)
+      return me->refuse(400, "this port speaks TLS",
+                        "use https, and show a certificate of the cluster");
+    me->home_.counted.refused.fetch_add(1, std::memory_order_relaxed);
+    me->drain();
+  });
 }
 
 // ---- reading
@@ -204,16 +242,16 @@ void connection::expect_request(milliseconds within) {
 void connection::read() {
   const std::size_t room = buffer_.max_size() - buffer_.size();
   if (room == 0) return refuse(400, "this is no HTTP/1.1 request: a line has no end", {});
-  socket_.async_read_some(buffer_.prepare(std::min(room, most_read)),
-                          [me = shared_from_this()](error_code failed, std::size_t n) {
-                            if (me->phase_ == phase::closed) return;
-                            if (me->timed_out_)
-                              return me->refuse(408, "the request was not complete in time",
-                                                "send it whole, without pauses");
-                            if (failed) return me->close();
-                            me->buffer_.commit(n);
-                            me->parse();
-                          });
+  channel_->read(buffer_.prepare(std::min(room, most_read)),
+                 [me = shared_from_this()](error_code failed, std::size_t n) {
+                   if (me->phase_ == phase::closed) return;
+                   if (me->timed_out_)
+                     return me->refuse(408, "the request was not complete in time",
+                                       "send it whole, without pauses");
+                   if (failed) return me->close();
+                   me->buffer_.commit(n);
+                   me->parse();
+                 });
 }
 
 void connection::parse() {
@@ -234,7 +272,7 @@ void connection::parse() {
                     "at most " + std::to_string(limits().body_bytes) + " bytes");
     if (failed)
       return refuse(400, "this is no HTTP/1.1 request: " + failed.message(),
-                    "this port speaks plain HTTP");
+                    home_.tls ? "" : "this port speaks plain HTTP");
   }
   if (parser_->is_done()) handle_request();
   else go_on_reading();
@@ -247,7 +285,7 @@ void connection::go_on_reading() {
   continued_ = true;
   const auto until = deadline_;
   static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
-  write(asio::buffer(go_on), [this] { read(); });
+  write(go_on, {}, [this] { read(); });
   deadline_ = until;  // of the whole request
 }
 
@@ -258,7 +296,7 @@ std::optional<response> connection::objection(const bhttp::request<bhttp::string
   const auto hosts = message.count(bhttp::field::host);
   if (hosts > 1 || (hosts == 0 && message.version() >= 11))
     return refusal(400, "the request needs one Host header");
-  const bool open_to_this_machine = !home_.options.token && home_.loopback;
+  const bool open_to_this_machine = !home_.options.token && !home_.tls && home_.loopback;
   const std::string_view host{message[bhttp::field::host].data(),
                               message[bhttp::field::host].size()};
   if (open_to_this_machine && hosts == 1 && !names_loopback(host))
@@ -278,7 +316,7 @@ std::optional<response> connection::objection(const bhttp::request<bhttp::string
   if (method == bhttp::verb::post) {
     const std::string_view origin{message[bhttp::field::origin].data(),
                                   message[bhttp::field::origin].size()};
-    if (!origin.empty() && origin != "http://" + std::string{host})
+    if (!origin.empty() && origin != (home_.tls ? "https://" : "http://") + std::string{host})
       return refusal(403, "a page of another site may not do this",
                      "the Origin header differs from the Host header");
     const std::string type{message[bhttp::field::content_type]};
@@ -287,6 +325,15 @@ std::optional<response> connection::objection(const bhttp::request<bhttp::string
                      "send Content-Type: application/json");
   }
   return std::nullopt;
+}
+
+bool connection::may(bool post, std::string_view authorization) const {
+  const auto& token = home_.options.token;
+  const bool knows_token = token && same_secret(bearer_token(authorization), *token);
+  if (!home_.tls) return token ? knows_token : from_this_machine_;
+  const auto& admins = home_.options.admins;
+  return !post || knows_token ||
+         std::find(admins.begin(), admins.end(), certificate_) != admins.end();
 }
 
 void connection::handle_request() {
@@ -312,10 +359,9 @@ void connection::handle_request() {
   asked.body = std::move(message.body());
   asked.accept = std::string{message[bhttp::field::accept]};
   asked.peer = peer_;
-  const auto& token = home_.options.token;
+  asked.certificate = certificate_;
   const auto& shown = message[bhttp::field::authorization];
-  asked.authorised =
-      token ? same_secret(bearer_token({shown.data(), shown.size()}), *token) : from_this_machine_;
+  asked.authorised = may(asked.method == "POST", {shown.data(), shown.size()});
 
   home_.counted.requests.fetch_add(1, std::memory_order_relaxed);
   response answer;
@@ -361,21 +407,22 @@ void connection::respond(response answer, bool keep, bool with_body) {
     return begin_stream();
   }
   body_ = with_body ? std::move(answer.body) : std::string{};
-  write(std::array{asio::buffer(head_), asio::buffer(body_)}, [this] { on_written(); });
+  write(head_, body_, [this] { on_written(); });
 }
 
-template <class Buffers, class Then>
-void connection::write(const Buffers& buffers, Then then) {
+template <class Then>
+void connection::write(std::string_view first, std::string_view second, Then then) {
   writing_ = true;
   deadline_ = clock::now() + limits().write_deadline;
-  asio::async_write(socket_, buffers,
-                    [me = shared_from_this(), then](error_code failed, std::size_t) {
-                      me->writing_ = false;
-                      if (me->phase_ == phase::closed) return;
-                      if (failed) return me->close();
-                      me->last_written_ = clock::now();
-                      then();
-                    });
+  channel_->write(
+      {asio::buffer(first.data(), first.size()), asio::buffer(second.data(), second.size())},
+      [me = shared_from_this(), then](error_code failed, std::size_t) {
+        me->writing_ = false;
+        if (me->phase_ == phase::closed) return;
+        if (failed) return me->close();
+        me->last_written_ = clock::now();
+        then();
+      });
 }
 
 void connection::on_written() {
@@ -392,16 +439,15 @@ void connection::drain() {
   if (phase_ != phase::draining) {
     phase_ = phase::draining;
     deadline_ = clock::now() + drain_time;
-    error_code ignored;
-    socket_.shutdown(tcp::socket::shutdown_send, ignored);
+    channel_->finish();
   }
-  socket_.async_read_some(asio::buffer(scratch_),
-                          [me = shared_from_this()](error_code failed, std::size_t n) {
-                            if (me->phase_ == phase::closed) return;
-                            me->drained_ += n;
-                            if (failed || me->drained_ > most_drained) me->close();
-                            else me->drain();
-                          });
+  channel_->socket().async_read_some(asio::buffer(scratch_),
+                                     [me = shared_from_this()](error_code failed, std::size_t n) {
+                                       if (me->phase_ == phase::closed) return;
+                                       me->drained_ += n;
+                                       if (failed || me->drained_ > most_drained) me->close();
+                                       else me->drain();
+                                     });
 }
 
 // ---- streaming
@@ -415,7 +461,7 @@ void connection::begin_stream() {
     });
   });
   watch_for_end();
-  write(asio::buffer(head_), [this] {
+  write(head_, {}, [this] {
     if (body_.empty()) return write_stream();
     write_records(std::exchange(body_, {}), false);
   });
@@ -441,7 +487,7 @@ void connection::write_records(std::string records, bool last) {
   head_ = size;
   body_ = std::move(records);
   if (last && chunked_) body_ += "0\r\n\r\n";
-  write(std::array{asio::buffer(head_), asio::buffer(body_)}, [this, last] {
+  write(head_, body_, [this, last] {
     body_ = {};
     if (!last) return write_stream();
     records_->detach();
@@ -452,13 +498,13 @@ void connection::write_records(std::string records, bool last) {
 
 /// A streaming client has nothing more to say; but its end shall be noticed.
 void connection::watch_for_end() {
-  socket_.async_read_some(asio::buffer(scratch_),
-                          [me = shared_from_this()](error_code failed, std::size_t n) {
-                            if (me->phase_ != phase::streaming) return;
-                            me->drained_ += n;
-                            if (failed || me->drained_ > most_drained) me->close();
-                            else me->watch_for_end();
-                          });
+  channel_->read(asio::buffer(scratch_),
+                 [me = shared_from_this()](error_code failed, std::size_t n) {
+                   if (me->phase_ != phase::streaming) return;
+                   me->drained_ += n;
+                   if (failed || me->drained_ > most_drained) me->close();
+                   else me->watch_for_end();
+                 });
 }
 
 // ---- the server -------------------------------------------------------------------------------
@@ -477,11 +523,18 @@ result<tcp::endpoint> server::implementation::where_to_listen() {
   if (failed || found.empty()) return refuse_it("its host is unknown: " + failed.message());
   const tcp::endpoint endpoint = *found.begin();
   loopback = endpoint.address().is_loopback();
-  if (!loopback && !options.token)
+  if (!loopback && !options.token && !options.tls)
     return refuse_it(
-        "whoever reaches this address could stop the node; give it a token, or listen on "
-        "127.0.0.1");
+        "whoever reaches this address could stop the node; give it a token or certificates, or "
+        "listen on 127.0.0.1");
   return endpoint;
+}
+
+std::shared_ptr<const wire::tls_context> server::implementation::tls_now() {
+  std::vector<std::string> reports;
+  auto now = tls->current(reports);
+  for (const std::string& one : reports) tell(one);
+  return now;
 }
 
 void server::implementation::accept() {
@@ -503,7 +556,7 @@ void server::implementation::accept() {
           "1\r\nConnection: close\r\nContent-Length: " +
           std::to_string(body.size()) + "\r\n\r\n" + body;
       socket.non_blocking(true, ignored);
-      socket.write_some(asio::buffer(all), ignored);
+      if (!tls) socket.write_some(asio::buffer(all), ignored);
       socket.shutdown(tcp::socket::shutdown_send, ignored);
     } else {
       const auto client = std::make_shared<connection>(*this, std::move(socket));
@@ -560,6 +613,12 @@ result<void> server::start() {
   if (!me.bound.empty()) return error{errc::invalid, "an HTTP server is started once"};
   const auto where = me.where_to_listen();
   if (!where) return where.error();
+  if (me.tls) {
+    std::vector<std::string> reports;
+    if (auto usable = me.tls->open(reports); !usable)
+      return error{errc::invalid, "HTTP cannot speak TLS", {}, usable.error().why()};
+    for (const std::string& one : reports) me.tell(one);
+  }
   error_code failed;
   const auto cannot = [&](const char* what) {
     return error{errc::failed, "HTTP cannot listen on '" + me.options.address + "': " + what +

@@ -73,6 +73,13 @@ result<std::optional<http::server_options>> http_part(const cluster_config& conf
     if (!token) return token.error();
     o.token = std::move(*token);
   }
+  if (me.http_tls) {
+    const wire::tls_options files = socket_part(config, node).tls;
+    o.tls = {config.cluster.name, files.ca, files.certificate, files.key};
+    for (const node_config& n : config.nodes)
+      if (std::find(n.roles.begin(), n.roles.end(), "admin") != n.roles.end())
+        o.admins.push_back(n.name);
+  }
   o.limits.connections = config.http.connections;
   o.limits.body_bytes = config.http.body_bytes;
   o.limits.request_deadline = config.http.request_deadline;

@@ -300,6 +300,9 @@ result<void> node::implementation::serve() {
                  "audit: " + a.action + " " + a.target + " asked for by " + a.peer + ": " +
                      (a.allowed ? "" : "not allowed: ") + a.outcome);
     });
+    (*http)->report = [this](const std::string& what) {
+      log.remark(cluster_options::weight::warning, "HTTP: " + what);
+    };
     server = std::make_unique<http::server>(std::move(**http),
                                             [this](const auto& asked) { return (*api)(asked); });
     if (auto listening = server->start(); !listening) return listening;

@@ -18,11 +18,15 @@ namespace coppice::wire {
 class tls_stream {
  public:
   enum class progress : std::uint8_t { more, done, failed };
+  /// Whether the acceptor says by one byte that it accepts, before all else. Protocols that other
+  /// programs speak know no such byte: there the dialler learns of a refusal when it reads.
+  enum class opening : std::uint8_t { told, silent };
+  static constexpr std::uint64_t usual_records_per_key = std::uint64_t{1} << 23;
 
   /// `expected`: the only node that is accepted, empty for any of the cluster. `records_per_key`:
   /// so many records are written before the key is changed; AES-GCM allows 2^24.5 of full size.
   tls_stream(std::shared_ptr<const tls_context> context, bool outgoing, std::string expected,
-             std::uint64_t records_per_key = std::uint64_t{1} << 23);
+             std::uint64_t records_per_key = usual_records_per_key, opening how = opening::told);
   tls_stream(const tls_stream&) = delete;
   tls_stream& operator=(const tls_stream&) = delete;
 
@@ -31,8 +35,8 @@ class tls_stream {
   void feed(std::span<const std::byte> ciphertext) noexcept { input_ = ciphertext; }
 
   /// To be called at once by the one who dials, then after each `feed` until it is done. Done means
-  /// that both sides have accepted each other. Failed: `why`, and there may be output that tells
-  /// the peer.
+  /// that both sides have accepted each other, unless the opening is silent. Failed: `why`, and
+  /// there may be output that tells the peer.
   progress handshake();
 
   /// Puts bytes of at most one record into `into`. 0: all that was fed is used up. Less: the
@@ -71,6 +75,7 @@ class tls_stream {
   const bool outgoing_;
   const std::string expected_;
   const std::uint64_t records_per_key_;
+  const opening how_;
   ssl_ptr ssl_;
   std::span<const std::byte> input_;
   std::vector<std::byte> output_;

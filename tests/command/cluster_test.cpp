@@ -30,7 +30,7 @@ TEST_CASE("what is meant is a node, a path, or a path on a node") {
 TEST_CASE("a node's HTTP is called where it listens, or where others reach it") {
   const auto address = [](std::string http, std::string peer) {
     const auto c =
-        reach({.name = "alpha", .address = std::move(peer), .http = std::move(http)}, "/x");
+        reach({}, {.name = "alpha", .address = std::move(peer), .http = std::move(http)}, "/x");
     return c ? c->address : c.error().message();
   };
   CHECK(address("127.0.0.1:81", "10.0.0.1:71") == "127.0.0.1:81");
@@ -42,11 +42,11 @@ TEST_CASE("a node's HTTP is called where it listens, or where others reach it") 
 
 TEST_CASE("a node's token is fetched from where the file says it is") {
   node_config node{.name = "alpha", .http = "127.0.0.1:81"};
-  CHECK(!reach(node, "/x")->token);
+  CHECK(!reach({}, node, "/x")->token);
   node.http_token = {secret::source::environment, "COPPICE_TEST_TOKEN"};
-  CHECK(!reach(node, "/x"));
+  CHECK(!reach({}, node, "/x"));
   ::setenv("COPPICE_TEST_TOKEN", "s3cret", 1);
-  CHECK(reach(node, "/x")->token == "s3cret");
+  CHECK(reach({}, node, "/x")->token == "s3cret");
   ::unsetenv("COPPICE_TEST_TOKEN");
 }
 

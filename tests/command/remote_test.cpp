@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <coppice/runtime/command/pids.hpp>
 #include <coppice/runtime/http/api.hpp>
+#include <coppice/runtime/wire/certificates.hpp>
 #include <coppice/supervision/feed_private.hpp>
 
 #include <doctest/doctest.h>
@@ -28,9 +29,9 @@ namespace {
 /// A node with an API and nothing else.
 class small_node final : public http::node_view {
  public:
-  explicit small_node(std::string named, std::optional<std::string> token = {})
+  explicit small_node(std::string named, http::server_options options = {})
       : name(std::move(named)),
-        server({.token = std::move(token)}, [this](const http::request& r) { return api(r); }) {
+        server(std::move(options), [this](const http::request& r) { return api(r); }) {
     top.path = "/shop";
     top.kind = "one_for_one";
     top.state = "running";
@@ -87,7 +88,7 @@ class small_node final : public http::node_view {
 /// A cluster of alpha and beta, whose names and addresses the file has right.
 struct two_nodes : tools::folder {
   small_node alpha{"alpha"};
-  small_node beta{"beta", "s3cret"};
+  small_node beta{"beta", {.token = "s3cret"}};
   std::string file = write(alpha.server.address(), beta.server.address());
 
   std::string write(const std::string& first, const std::string& second) {
@@ -109,6 +110,51 @@ http = ")" + second + R"("
 http_token = "file:token"
 )");
   }
+};
+
+/// A cluster whose nodes alpha, an admin, and beta speak TLS. All certificates lie in `certs`;
+/// `carol` is no node.
+struct two_nodes_with_tls : tools::folder {
+  two_nodes_with_tls() {
+    REQUIRE(wire::create_authority(path + "/certs", "shop"));
+    for (const char* name : {"alpha", "beta", "carol"})
+      REQUIRE(wire::issue_certificate(path + "/certs", name));
+    alpha = std::make_unique<small_node>("alpha", served_by("alpha"));
+    beta = std::make_unique<small_node>("beta", served_by("beta"));
+    cluster = file("cluster.toml", R"(
+[cluster]
+name = "shop"
+[tls]
+ca = "certs/ca.crt"
+certificate = "certs/{node}.crt"
+key = "certs/{node}.key"
+[[node]]
+name = "beta"
+address = "127.0.0.1:7102"
+http_tls = true
+http = ")" + beta->server.address() + R"("
+[[node]]
+name = "alpha"
+address = "127.0.0.1:7101"
+roles = ["admin"]
+http_tls = true
+http = ")" + alpha->server.address() + "\"\n");
+  }
+  http::server_options served_by(const std::string& node) const {
+    const std::string own = path + "/certs/" + node;
+    return {.tls = http::certificates{"shop", path + "/certs/ca.crt", own + ".crt", own + ".key"},
+            .admins = {"alpha"}};
+  }
+  std::vector<std::string> as(const std::string& who, std::vector<std::string> arguments) const {
+    for (const std::string& more :
+         {std::string{"--config"}, cluster, std::string{"--certificate"},
+          path + "/certs/" + who + ".crt", std::string{"--key"}, path + "/certs/" + who + ".key"})
+      arguments.push_back(more);
+    return arguments;
+  }
+
+  std::unique_ptr<small_node> alpha, beta;
+  std::string cluster;
 };
 
 /// A port where nobody listens.
@@ -252,6 +298,52 @@ TEST_CASE_FIXTURE(two_nodes, "a wrong token is told as such") {
   const auto no = tools::coppice({"stop", "--config", file, "beta"});
   CHECK(no.code == 1);
   CHECK(no.err == "beta: this needs the node's HTTP token; send Authorization: Bearer <token>\n");
+}
+
+TEST_CASE_FIXTURE(two_nodes_with_tls,
+                  "nodes with TLS are asked with the certificate of an admin "
+                  "that lies on this machine") {
+  const auto s = tools::coppice({"status", cluster});
+  CHECK_MESSAGE(s.code == 0, s.err);
+  CHECK(contains(s.out, "\nalpha  ready "));
+  CHECK(contains(s.out, "\nbeta   ready "));
+  CHECK(tools::coppice({"tree", "--config", cluster, "beta:/shop"}).out == to_text(beta->top));
+  const auto killed = tools::coppice({"kill", "--config", cluster, "beta:/shop/stock"});
+  CHECK_MESSAGE(killed.code == 0, killed.err);
+  CHECK(beta->killed == "/shop/stock");
+  CHECK(tools::coppice({"stop", "--config", cluster, "beta"}).code == 0);
+  CHECK(beta->stopped);
+}
+
+TEST_CASE_FIXTURE(two_nodes_with_tls, "without an admin's certificate one may look, and no more") {
+  std::filesystem::remove(path + "/certs/alpha.key");
+  CHECK(tools::coppice({"status", cluster}).code == 0);
+  const auto no = tools::coppice({"stop", "--config", cluster, "alpha"});
+  CHECK(no.code == 1);
+  CHECK(no.err ==
+        "alpha: the certificate of 'beta' is that of no admin; show that of a node with the role "
+        "admin, or this node's HTTP token besides\n");
+  CHECK(!alpha->stopped);
+  std::filesystem::remove(path + "/certs/beta.key");
+  const auto none = tools::coppice({"tree", "--config", cluster, "alpha:/shop"});
+  CHECK(none.code == 1);
+  CHECK(none.err ==
+        "alpha: wants a certificate, and no node's certificate and key can be read here: name "
+        "others with --certificate and --key\n");
+}
+
+TEST_CASE_FIXTURE(two_nodes_with_tls, "a certificate may be chosen, with its key") {
+  CHECK(tools::coppice(as("carol", {"tree", "alpha:/shop"})).out == to_text(alpha->top));
+  const auto no = tools::coppice(as("carol", {"kill", "alpha:/shop/stock"}));
+  CHECK(no.code == 1);
+  CHECK(contains(no.err, "alpha: the certificate of 'carol' is that of no admin"));
+  CHECK(alpha->killed.empty());
+  CHECK(tools::coppice(as("alpha", {"kill", "beta:/shop/stock"})).code == 0);
+  CHECK(beta->killed == "/shop/stock");
+  CHECK(tools::coppice({"status", cluster, "--certificate", "x"}).code == 2);
+  const auto bad = tools::coppice(as("nobody", {"stop", "alpha"}));
+  CHECK(bad.code == 1);
+  CHECK(contains(bad.err, "nobody.crt"));
 }
 
 TEST_CASE("trees are followed: as they are, what changes, and on when a node is back") {

@@ -243,6 +243,7 @@ name = "beta"
 address = "beta.example.org:7101"
 http = "0.0.0.0:8101"
 http_token = "file:token"
+http_tls = true
 [limits]
 message_bytes = 2048
 ack_every_ms = 7
@@ -274,6 +275,7 @@ events = ["x.y"]
                      {"--fast", ""},
                      "[::1]:8101",
                      {secret::source::environment, "TOKEN"},
+                     false,
                      "run"},
                     {"beta",
                      "beta.example.org:7101",
@@ -283,6 +285,7 @@ events = ["x.y"]
                      {},
                      "0.0.0.0:8101",
                      {secret::source::file, "token"},
+                     true,
                      ""}};
   expected.limits.message_bytes = 2048;
   expected.limits.ack_every = 7ms;

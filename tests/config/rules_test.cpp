@@ -66,7 +66,7 @@ TEST_CASE("a wildcard listens where every address of its machine does") {
   CHECK(with("0.0.0.0:7101", "127.0.0.1:8101").find("listens already") != std::string::npos);
 }
 
-TEST_CASE("an HTTP port that other machines reach needs a token") {
+TEST_CASE("an HTTP port that other machines reach needs a token or certificates") {
   const auto with = [](const std::string& node, const std::string& more) {
     return tools::said(
         tools::parse("[cluster]\nname = \"shop\"\n[tls]\nca = \"a\"\ncertificate = \"b\"\nkey = "
@@ -77,9 +77,11 @@ TEST_CASE("an HTTP port that other machines reach needs a token") {
   const std::string open = "http = \"10.0.0.1:8101\"\n";
   CHECK(with(open, "").find("open to other machines") != std::string::npos);
   CHECK(with(open, "http_token = \"file:token\"\n") == "");
+  CHECK(with(open, "http_tls = true\n") == "");
   CHECK(with("http = \"localhost:8101\"\n", "") == "");
   // Of a token that is wrong itself only that is told.
   CHECK(with(open, "http_token = \"T\"\n").find("open to other machines") == std::string::npos);
+  CHECK(with(open, "http_tls = 1\n").find("open to other machines") == std::string::npos);
 }
 
 TEST_CASE("the role admin is there without being given to a node") {

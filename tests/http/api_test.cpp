@@ -244,6 +244,29 @@ TEST_CASE_FIXTURE(fixture, "who is not authorised is told the health and nothing
                                          "127.0.0.1:9 may not stop : no right token"});
 }
 
+TEST_CASE_FIXTURE(fixture, "with certificates the audit says whose, and who is no admin is told") {
+  http::request r;
+  r.method = "POST";
+  r.path = "/api/kill";
+  r.body = R"({"path":"/shop/stock"})";
+  r.peer = "127.0.0.1:9";
+  r.certificate = "clerk";
+  const auto no = api(r);
+  CHECK(no.status == 403);
+  CHECK(no.body ==
+        "{\"error\":\"the certificate of 'clerk' is that of no admin\",\"hint\":\"show that of a "
+        "node "
+        "with the role admin, or this node's HTTP token besides\"}\n");
+  CHECK(node.killed.empty());
+  r.certificate = "boss";
+  r.authorised = true;
+  CHECK(api(r).status == 200);
+  CHECK(told == std::vector<std::string>{
+                    "127.0.0.1:9 with the certificate of clerk may not kill : no admin's "
+                    "certificate and no right token",
+                    "127.0.0.1:9 with the certificate of boss may kill /shop/stock: done"});
+}
+
 TEST_CASE_FIXTURE(fixture, "an unknown path and a wrong method are told what there is") {
   CHECK(get("/").starts_with("404 {\"error\":\"there is no /\",\"hint\":\"there are /health"));
   CHECK(get("/api/tree/").starts_with("404 "));

@@ -189,7 +189,7 @@ TEST_CASE("with a token only who shows it is authorised, also on this machine") 
 TEST_CASE("an address that others can reach needs a token") {
   CHECK(why_not({.address = "0.0.0.0:0"}) ==
         "invalid: HTTP cannot listen on '0.0.0.0:0': whoever reaches this address could stop the "
-        "node; give it a token, or listen on 127.0.0.1");
+        "node; give it a token or certificates, or listen on 127.0.0.1");
   CHECK(why_not({.address = "[::]:0"}).find("give it a token") != std::string::npos);
   CHECK(why_not({.address = "0.0.0.0:0", .token = ""}) ==
         "invalid: HTTP cannot listen on '0.0.0.0:0': its token is empty; give it one, or none at "
