@@ -92,8 +92,8 @@ class delivery::unit final : public caf::execution_unit {
   std::shared_ptr<scheduler::guest_list> guests_;
   scheduler::guest guest_;
   std::atomic<caf::resumable*> next_{nullptr};
-  std::atomic<bool> lost_{
-      false};  ///< `run` has not returned for long: what it wakes is not its own
+  /// `run` has not returned for long: what it wakes meanwhile goes to the workers.
+  std::atomic<bool> lost_{false};
   std::array<caf::resumable*, 64> woken_;
   std::size_t count_ = 0;
 };

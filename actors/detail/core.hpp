@@ -34,7 +34,8 @@ struct slice_mark {
 
 /// Work that is put off to the end of the slice that made it, so that it is done once for all
 /// events of the slice: what they send to another node leaves in one write. A job that goes on
-/// alone puts it off over several slices, and none for longer than a millisecond.
+/// alone puts it off over several slices, but not beyond the handler in which the clock's next
+/// millisecond begins.
 class after_slice {
  public:
   virtual void slice_ended() noexcept = 0;
@@ -45,7 +46,7 @@ class after_slice {
   ~after_slice() = default;
 };
 
-/// The running thread's context. All null outside of workers.
+/// The running thread's context. All null but on workers, and on a thread within a `delivery`.
 struct thread_context {
   core* home = nullptr;
   cell* running = nullptr;

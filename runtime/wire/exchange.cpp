@@ -356,7 +356,7 @@ void counterpart::time(tick now) {
 
 bool counterpart::let_go(cell& of) {
   std::lock_guard lock{guard};
-  // The table's own, and what this very call holds.
+  // Only the table's own.
   if (!of.held_only_by(1)) return false;
   const auto [first, last] = proxies.equal_range((*address_of(of))->path);
   for (auto i = first; i != last; ++i) {

@@ -29,7 +29,7 @@ class outlet {
   enum class room : std::uint8_t { ordinary, reserve };
   enum class outcome : std::uint8_t {
     taken,
-    full,       ///< no room in the send buffer; `exchange::drained` follows
+    full,       ///< no room; `exchange::drained` follows, or for the reserve the session's end
     too_large,  ///< for this session at any time
     closed,     ///< the session has ended
   };

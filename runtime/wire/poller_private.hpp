@@ -9,7 +9,6 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -23,7 +22,8 @@ namespace coppice::wire {
 /// that it has just woken itself, when no worker is awake to do it, which saves the change of
 /// threads that most of a short message's time goes into. It lets go of the context meanwhile. If
 /// the actor does not return, the other thread takes the context within 20 ms, and for a second
-/// nothing is run here: an actor that blocks costs a heartbeat's delay and not the heartbeats.
+/// nothing is run here, nor while that actor has not returned: one that blocks delays a heartbeat,
+/// and does not stop them.
 /// (Leader and followers: Schmidt, O'Ryan, Kircher, Pyarali 2000.)
 class poller {
  public:
