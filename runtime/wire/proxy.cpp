@@ -773,6 +773,10 @@ void proxy::hear(control_node& c) {
         relate_here();
       } else {
         if (!with_ || n.with != with_) break;
+        if (is_going()) {
+          become_gone();
+          break;
+        }
         table_ = std::move(n.table);
         ways_.clear();
         ways_.reserve(table_.size() + 8);
