@@ -37,6 +37,7 @@ struct cluster_options {
   wire::limits limits{};
   liveness_options liveness{};
   std::vector<permission> allow{};
+  std::vector<std::string> bulk{};  ///< patterns of the paths that the bulk lane leads to
   /// Called from the carrier's thread.
   enum class weight : std::uint8_t { debug, info, warning };
   std::function<void(weight, const std::string&)> log{};

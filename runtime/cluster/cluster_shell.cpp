@@ -66,7 +66,7 @@ struct cluster_shell::peer : std::enable_shared_from_this<peer> {
   bool writing = false;
   bool blocked = false;  ///< `on_writable` comes
   bool writable = false;  ///< it has come since the last write began
-  bool wants_room = false;
+  std::array<bool, 2> wants_room{};  ///< by lane
   bool owes_too_much = false;  ///< something has been lost that the peer must know
   detail::peer_view seen{};
   node_incarnation linked{};  ///< whose the last link was
@@ -110,10 +110,15 @@ struct cluster_shell::peer : std::enable_shared_from_this<peer> {
 
   /// Whether those who wait for room in the buffer are to be told.
   bool room_again() {
-    if (!wants_room || !session) return false;
-    if (!session->has_room(wire::max_frame)) return false;
-    wants_room = false;
-    return true;
+    if (!session) return false;
+    bool again = false;
+    for (const auto on : {wire::lane::user, wire::lane::bulk}) {
+      bool& wanted = wants_room[static_cast<std::size_t>(on)];
+      if (!wanted || !session->has_room(on, wire::max_frame)) continue;
+      wanted = false;
+      again = true;
+    }
+    return again;
   }
 };
 
@@ -128,7 +133,7 @@ struct cluster_shell::way final : wire::outlet {
       return outcome::taken;
     if (message.size() > message_bytes) return outcome::too_large;
     if (in == room::reserve) to->owes_too_much = true;
-    else to->wants_room = true;
+    else to->wants_room[static_cast<std::size_t>(on)] = true;
     return outcome::full;
   }
   void flush() noexcept override { to->flush(); }
@@ -167,6 +172,11 @@ cluster_shell::cluster_shell(system& home, cluster_options options,
     const peer* p = find(who);
     return p && permissions_.allow(p->entry.roles, path, event);
   };
+  if (!options_.bulk.empty())
+    exchange.bulk = [this](std::string_view path) {
+      return std::any_of(options_.bulk.begin(), options_.bulk.end(),
+                         [&](const std::string& p) { return detail::path_matches(p, path); });
+    };
   exchange.offended = [this](std::string_view who, std::string_view what) {
     if (peer* p = find(who)) offended(*p, what);
   };
@@ -354,7 +364,8 @@ void cluster_shell::on_bytes(wire::link& from, std::span<const std::byte> bytes)
 /// False: nothing more is taken from that link.
 bool cluster_shell::on_frame(connection& c, frame_kind kind, std::span<const std::byte> payload) {
   if (kind == frame_kind::user || kind == frame_kind::bulk) {
-    actors_->message(*c.of->actors, payload);
+    const bool bulk = kind == frame_kind::bulk;
+    actors_->message(*c.of->actors, bulk ? wire::lane::bulk : wire::lane::user, payload);
     return c.carries;
   }
   if (!c.of) return on_hello(c, payload);
@@ -652,7 +663,7 @@ void cluster_shell::carry_out(peer& p, association_action& a) {
         out = std::make_shared<way>(p.shared_from_this(), ++p.generation);
         out->message_bytes = bounds.message_bytes;
         out->reserve_bytes = bounds.send_buffer_bytes;
-        p.wants_room = false;
+        p.wants_room = {};
         p.owes_too_much = false;
         p.unconfirmed = {};
       }

@@ -38,6 +38,7 @@ struct secret {
 struct cluster_identity {
   std::string name{};
   cluster_profile profile = cluster_profile::usual;
+  std::vector<std::string> bulk{};  ///< patterns of paths
 
   bool operator==(const cluster_identity&) const = default;
 };

@@ -37,6 +37,16 @@ constexpr key cluster_keys[] = {
      .why = "A network may be silent for a second and be well; on one machine silence means "
             "something sooner.",
      .words = profile_words},
+    {.name = "bulk",
+     .field = bind<&cluster_config::cluster, &cluster_identity::bulk>(),
+     .what = "Actors whose path matches one of these are addressed over the bulk lane: what is "
+             "sent to them, and what they answer, holds up nothing of what is sent to others.",
+     .why = "By default there is one lane: two keep no order between them, and only messages that "
+            "are long, or very many, are worth that.",
+     .range = list_length,
+     .looks = &path_pattern,
+     .example = "[\"/orders/archive/**\"]",
+     .agreed = true},
 };
 
 // ---- [tls] --------------------------------------------------------------------------------------
@@ -176,8 +186,9 @@ constexpr key limits_keys[] = {
     {.name = "send_buffer_bytes",
      .field = bind<&cluster_config::limits, &limits_config::send_buffer_bytes>(),
      .what =
-         "What may wait for one peer, sent or not, until the peer has acknowledged it. When it "
-         "is full, what is sent waits in the mailbox of each address, 10,000 events of it; then "
+         "What may wait for one peer, sent or not, until the peer has acknowledged it; for what "
+         "goes over the bulk lane (cluster.bulk) there is as much besides. When it is full, what "
+         "is sent waits in the mailbox of each address, 10,000 events of it; then "
          "asks are answered `overloaded` and sends become dead letters. Answers, and what keeps "
          "watches and links true, may use as much again; beyond that the session ends. A message "
          "that is larger goes alone, when nothing else waits.",

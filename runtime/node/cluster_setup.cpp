@@ -45,6 +45,7 @@ cluster_options cluster_part(const cluster_config& config, const std::string& no
   o.liveness.indirect_limit = config.liveness.indirect_most;
   for (const allow_rule& rule : config.allow)
     o.allow.push_back({rule.roles, rule.paths, rule.events});
+  o.bulk = config.cluster.bulk;
   return o;
 }
 

@@ -254,6 +254,7 @@ struct simulation::implementation {
     for (const std::string& each : options.nodes)
       o.nodes.push_back({each, {}, {}, each + ":7000", {}});
     o.limits = options.limits;
+    o.bulk = options.bulk;
     o.liveness = options.liveness;
     o.now = [this] { return time.now(); };
     o.random = [this] { return time.draw(); };

@@ -67,6 +67,7 @@ struct simulation_options {
   std::uint64_t seed = 0;
   std::vector<std::string> nodes{"alpha", "beta"};
   wire::limits limits{};
+  std::vector<std::string> bulk{};  ///< as `cluster.bulk` of a cluster file
   liveness_options liveness{};
   simulated_network network{};
   /// A node's process has started, and has not dialled anyone: spawn its actors here.

@@ -41,6 +41,13 @@ std::vector<std::byte>& scratch() {
 
 void begin(writer& to, message_kind what) { to.unsigned_integer(static_cast<std::uint64_t>(what)); }
 
+void put_unresolved(writer& to, std::uint32_t correlation, errc code, std::string_view why) {
+  begin(to, message_kind::unresolved);
+  to.unsigned_integer(correlation);
+  to.unsigned_integer(static_cast<std::uint64_t>(code));
+  to.text(why);
+}
+
 /// What this thread's slice has sent leaves when the slice has ended.
 class flusher final : public detail::after_slice {
  public:
@@ -82,14 +89,19 @@ conversation::~conversation() = default;
 
 // ---- any thread -------------------------------------------------------------------------------
 
-outlet::outcome conversation::send(std::span<const std::byte> message) noexcept {
+outlet::outcome conversation::send(lane on, std::span<const std::byte> message) noexcept {
   if (closed()) return outlet::outcome::closed;
-  return way_->send(lane::user, message, outlet::room::ordinary);
+  return way_->send(on, message, outlet::room::ordinary);
 }
 
-outlet::outcome conversation::send_owed(std::span<const std::byte> message) noexcept {
+outlet::outcome conversation::send_owed(lane on, std::span<const std::byte> message) noexcept {
   if (closed()) return outlet::outcome::closed;
-  return way_->send(lane::user, message, outlet::room::reserve);
+  return way_->send(on, message, outlet::room::reserve);
+}
+
+void conversation::send_owed_by_both(std::span<const std::byte> message) noexcept {
+  send_owed(lane::user, message);
+  send_owed(lane::bulk, message);
 }
 
 void conversation::flush_soon() noexcept {
@@ -101,24 +113,28 @@ void conversation::flush_soon() noexcept {
   here.note(way_, with_.home.clock.now());
 }
 
-/// An answer to a request of the peer's.
-void conversation::answered(request* x) noexcept {
-  conversation_ptr self{this, false};  // the request's own
+/// A request of the peer's, which keeps this until it is answered.
+void conversation::await_answer(lane on, request& x) noexcept {
+  intrusive_ptr_add_ref(this);
+  x.from(&answers_[static_cast<std::size_t>(on)]);
+}
+
+void conversation::answer(lane on, request* x) noexcept {
   if (!x->type->event) credits_.fetch_sub(1, std::memory_order_relaxed);
   if (!closed()) {
     std::vector<std::byte>& bytes = scratch();
     writer to{bytes, this};
     if (x->failed()) {
-      refuse(x->seq, x->status,
+      refuse(on, x->seq, x->status,
              x->type->event ? x->type->event->wire->failure(x)
                             : static_cast<const detail::credit_node*>(x)->why);
     } else {
       begin(to, message_kind::reply);
       to.unsigned_integer(x->seq);
       if (x->type->event) x->type->event->wire->encode_reply(x, to);
-      const auto outcome = to.ok() ? send_owed(bytes) : outlet::outcome::too_large;
+      const auto outcome = to.ok() ? send_owed(on, bytes) : outlet::outcome::too_large;
       if (outcome == outlet::outcome::too_large)
-        refuse(x->seq, errc::unanswered,
+        refuse(on, x->seq, errc::unanswered,
                make_cause("the reply takes more bytes than limits.message_bytes"));
     }
     flush_soon();
@@ -126,14 +142,14 @@ void conversation::answered(request* x) noexcept {
   detail::destroy(x);
 }
 
-void conversation::refuse(std::uint32_t correlation, errc code, const cause_ptr& why) {
+void conversation::refuse(lane on, std::uint32_t correlation, errc code, const cause_ptr& why) {
   std::vector<std::byte>& bytes = scratch();
   writer to{bytes, this};
   begin(to, message_kind::failure);
   to.unsigned_integer(correlation);
   to.unsigned_integer(static_cast<std::uint64_t>(code));
   put_causes(to, why, with_.options.node);
-  send_owed(bytes);
+  send_owed(on, bytes);
 }
 
 std::uint32_t conversation::await(request* x) noexcept {
@@ -156,7 +172,7 @@ std::uint32_t conversation::await_resolved(cell_ptr who) {
   if (closed() || resolving_.size() >= with_.options.limits.remote_addresses) return 0;
   do ++last_correlation_;
   while (last_correlation_ == 0 || resolving_.contains(last_correlation_));
-  resolving_.emplace(last_correlation_, std::move(who));
+  resolving_.emplace(last_correlation_, sought{std::move(who)});
   return last_correlation_;
 }
 
@@ -174,15 +190,15 @@ std::uint32_t conversation::export_handle(cell* x) {
   } else if (!free_handles_.empty()) {
     handle = free_handles_.back();
     free_handles_.pop_back();
-    exports_[handle - 1] = {cell_ptr{x}, 0, {}};
+    exports_[handle - 1] = {cell_ptr{x}, {}, {}};
     handles_.emplace(x, handle);
   } else {
     if (exports_.size() >= with_.options.limits.remote_addresses) return 0;
-    exports_.push_back({cell_ptr{x}, 0, {}});
+    exports_.push_back({cell_ptr{x}, {}, {}});
     handle = static_cast<std::uint32_t>(exports_.size());
     handles_.emplace(x, handle);
   }
-  ++exports_[handle - 1].uses;
+  for (std::uint64_t& uses : exports_[handle - 1].uses) ++uses;
   return handle;
 }
 
@@ -291,11 +307,11 @@ cell_ptr conversation::read(reader& from) {
 
 // ---- what comes in ----------------------------------------------------------------------------
 
-void conversation::message(std::span<const std::byte> bytes) {
+void conversation::message(lane on, std::span<const std::byte> bytes) {
   if (closed()) return;
   reader from{bytes, bytes.size() * growth + allowance, this};
   std::uint8_t kind = 0;
-  if (get_number(from, kind) && handle(static_cast<message_kind>(kind), from)) return;
+  if (get_number(from, kind) && handle(static_cast<message_kind>(kind), on, from)) return;
   with_.counts.malformed.fetch_add(1, std::memory_order_relaxed);
   std::string text = "a message of kind " + std::to_string(kind) + " that cannot be read: ";
   text += from.failure() ? from.failure() : "it makes no sense";
@@ -303,17 +319,17 @@ void conversation::message(std::span<const std::byte> bytes) {
 }
 
 /// False: it is not what its kind says. A kind that is not known is of a newer node: passed over.
-bool conversation::handle(message_kind what, reader& from) {
+bool conversation::handle(message_kind what, lane on, reader& from) {
   switch (what) {
     case message_kind::event: return on_event(from);
-    case message_kind::request: return on_request(from);
+    case message_kind::request: return on_request(on, from);
     case message_kind::reply: return on_reply(from);
     case message_kind::failure: return on_failure(from);
-    case message_kind::credit: return on_credit(from);
-    case message_kind::resolve: return on_resolve(from);
+    case message_kind::credit: return on_credit(on, from);
+    case message_kind::resolve: return on_resolve(on, from);
     case message_kind::resolved: return on_resolved(from);
     case message_kind::unresolved: return on_unresolved(from);
-    case message_kind::release: return on_release(from);
+    case message_kind::release: return on_release(on, from);
     case message_kind::watch:
     case message_kind::unwatch:
     case message_kind::link:
@@ -386,7 +402,7 @@ bool conversation::on_event(reader& from) {
   return true;
 }
 
-bool conversation::on_request(reader& from) {
+bool conversation::on_request(lane on, reader& from) {
   std::uint32_t to = 0, index = 0, correlation = 0;
   std::uint64_t left = 0;
   if (!get_number(from, to) || !get_number(from, index) || !get_number(from, correlation) ||
@@ -401,7 +417,7 @@ bool conversation::on_request(reader& from) {
   if (!known || !event->wire->decode_request) {
     if (code == errc::denied) with_.counts.denied.fetch_add(1, std::memory_order_relaxed);
     if (known) code = errc::unknown_event, why = "the event is no request there";
-    refuse(correlation, code, make_cause(why, who ? who->path() : std::string{}));
+    refuse(on, correlation, code, make_cause(why, who ? who->path() : std::string{}));
     flush_soon();
     if (code != errc::gone) with_.offence(why);
     return true;
@@ -424,7 +440,7 @@ bool conversation::on_request(reader& from) {
   if (!x) {
     detail::chain_link::release(chain);
     with_.home.dead(dead_letter_reason::malformed, event, who);
-    refuse(correlation, errc::invalid,
+    refuse(on, correlation, errc::invalid,
            make_cause(std::string{"the event cannot be read: "} +
                           (from.failure() ? from.failure() : "it makes no sense"),
                       who->path()));
@@ -436,8 +452,7 @@ bool conversation::on_request(reader& from) {
   x->seq = correlation;
   constexpr std::uint64_t week_ms = 7 * 86'400'000;
   x->until = with_.home.clock.now() + static_cast<tick>(std::min(left, week_ms)) + 1;
-  intrusive_ptr_add_ref(this);
-  x->from(static_cast<answer_sink*>(this));
+  await_answer(on, *x);
   who->ask(x);
   return true;
 }
@@ -474,7 +489,7 @@ bool conversation::on_failure(reader& from) {
   return true;
 }
 
-bool conversation::on_credit(reader& from) {
+bool conversation::on_credit(lane on, reader& from) {
   std::uint32_t to = 0, correlation = 0;
   std::uint64_t left = 0;
   if (!get_number(from, to) || !get_number(from, correlation) || !from.unsigned_integer(left))
@@ -485,13 +500,13 @@ bool conversation::on_credit(reader& from) {
     if (const exported* e = look_up(to)) who = e->who;
   }
   if (!who) {
-    refuse(correlation, errc::gone, make_cause("no actor has that handle"));
+    refuse(on, correlation, errc::gone, make_cause("no actor has that handle"));
     flush_soon();
     return true;
   }
   // They wait in the mailbox beyond its capacity.
   if (credits_.load(std::memory_order_relaxed) >= with_.options.limits.pending_asks) {
-    refuse(correlation, errc::overloaded,
+    refuse(on, correlation, errc::overloaded,
            make_cause("too many wait for room: limits.pending_asks"));
     flush_soon();
     return true;
@@ -499,8 +514,7 @@ bool conversation::on_credit(reader& from) {
   credits_.fetch_add(1, std::memory_order_relaxed);
   auto* x = new detail::credit_node;
   x->seq = correlation;
-  intrusive_ptr_add_ref(this);
-  x->from(static_cast<answer_sink*>(this));
+  await_answer(on, *x);
   who->ask(x);
   return true;
 }
@@ -509,7 +523,7 @@ bool conversation::may(std::string_view path, std::string_view what) const {
   return !with_.options.allowed || with_.options.allowed(with_.name, path, what);
 }
 
-bool conversation::on_resolve(reader& from) {
+bool conversation::on_resolve(lane on, reader& from) {
   std::uint32_t correlation = 0, handle = 0;
   std::uint64_t number = 0;
   std::string_view path;
@@ -524,20 +538,20 @@ bool conversation::on_resolve(reader& from) {
     if (e && (number == 0 || e->who->number() == number)) known = e->who;
   }
   if (known) {
-    announce(correlation, known);
+    announce(on, correlation, known);
     return true;
   }
   exchange_access::here(with_.space)
-      .find(std::string{path}, [self = conversation_ptr{this}, correlation, number,
+      .find(std::string{path}, [self = conversation_ptr{this}, on, correlation, number,
                                 path = std::string{path}](const cell_ptr& found, bool sure) {
         if (found && (number == 0 || found->number() == number)) {
-          self->announce(correlation, found);
+          self->announce(on, correlation, found);
           return;
         }
         // Another actor has the path now: the address that is meant has ended.
         if (number != 0 && (found || sure)) self->say_ended(correlation);
         else
-          self->say_unresolved(correlation, errc::stopped,
+          self->say_unresolved(on, correlation, errc::stopped,
                                "there is no such actor at the moment: " + path);
       });
   return true;
@@ -556,25 +570,32 @@ void conversation::say_ended(std::uint32_t correlation) {
       return;
     }
   }
-  say_unresolved(correlation, errc::gone, "the address has ended");
+  say_gone(correlation);
 }
 
-void conversation::say_unresolved(std::uint32_t correlation, errc code, std::string_view why) {
+/// Whoever watches it there is told by this, and what it has sent them may be in either lane.
+void conversation::say_gone(std::uint32_t correlation) {
   std::vector<std::byte>& bytes = scratch();
   writer to{bytes, this};
-  begin(to, message_kind::unresolved);
-  to.unsigned_integer(correlation);
-  to.unsigned_integer(static_cast<std::uint64_t>(code));
-  to.text(why);
-  send_owed(bytes);
+  put_unresolved(to, correlation, errc::gone, "the address has ended");
+  send_owed_by_both(bytes);
+  flush_soon();
+}
+
+void conversation::say_unresolved(lane on, std::uint32_t correlation, errc code,
+                                  std::string_view why) {
+  std::vector<std::byte>& bytes = scratch();
+  writer to{bytes, this};
+  put_unresolved(to, correlation, code, why);
+  send_owed(on, bytes);
   flush_soon();
 }
 
 /// Tells the peer all it needs to address an actor: its handle and its table of events.
-void conversation::announce(std::uint32_t correlation, const cell_ptr& who) {
+void conversation::announce(lane on, std::uint32_t correlation, const cell_ptr& who) {
   const std::uint32_t handle = export_handle(who.get());
   if (!handle) {
-    say_unresolved(correlation, errc::limit,
+    say_unresolved(on, correlation, errc::limit,
                    "too many addresses are known to this node: limits.remote_addresses");
     return;
   }
@@ -602,8 +623,8 @@ void conversation::announce(std::uint32_t correlation, const cell_ptr& who) {
     std::lock_guard lock{guard_};
     if (exported* e = look_up(handle)) e->allowed = std::move(allowed);
   }
-  if (send_owed(bytes) == outlet::outcome::too_large)
-    say_unresolved(correlation, errc::limit,
+  if (send_owed(on, bytes) == outlet::outcome::too_large)
+    say_unresolved(on, correlation, errc::limit,
                    "its table of events takes more bytes than limits.message_bytes");
   flush_soon();
 }
@@ -633,7 +654,8 @@ bool conversation::on_resolved(reader& from) {
   cell_ptr who;
   {
     std::lock_guard lock{guard_};
-    if (const auto asked = resolving_.extract(correlation); !asked.empty()) who = asked.mapped();
+    if (const auto asked = resolving_.extract(correlation); !asked.empty())
+      who = std::move(asked.mapped().who);
   }
   if (!good || !who) {
     detail::destroy(n);
@@ -654,9 +676,14 @@ bool conversation::on_unresolved(reader& from) {
   cell_ptr who;
   {
     std::lock_guard lock{guard_};
-    if (const auto asked = resolving_.extract(correlation); !asked.empty()) who = asked.mapped();
+    const auto asked = resolving_.find(correlation);
+    if (asked == resolving_.end()) return true;
+    // That it is gone comes over both lanes, behind what it has sent.
+    if (static_cast<errc>(code) == errc::gone && !std::exchange(asked->second.told_gone, true))
+      return true;
+    who = std::move(asked->second.who);
+    resolving_.erase(asked);
   }
-  if (!who) return true;
   auto* n = new news{news::about::unresolved};
   n->with = this;
   n->code = is_known(code) ? static_cast<errc>(code) : errc::stopped;
@@ -665,8 +692,8 @@ bool conversation::on_unresolved(reader& from) {
   return true;
 }
 
-/// The peer gives back a handle, as often as it had been told of it.
-bool conversation::on_release(reader& from) {
+/// The peer gives back a handle, as often as it had been told of it; over each lane once.
+bool conversation::on_release(lane on, reader& from) {
   std::uint32_t handle = 0;
   std::uint64_t uses = 0;
   if (!get_number(from, handle) || !from.unsigned_integer(uses)) return false;
@@ -675,8 +702,9 @@ bool conversation::on_release(reader& from) {
   std::lock_guard lock{guard_};
   exported* e = look_up(handle);
   if (!e) return true;
-  e->uses -= std::min(uses, e->uses);
-  if (e->uses > 0) return true;
+  std::uint64_t& left = e->uses[static_cast<std::size_t>(on)];
+  left -= std::min(uses, left);
+  if (e->uses[0] > 0 || e->uses[1] > 0) return true;
   handles_.erase(e->who.get());
   last = std::move(e->who);
   *e = {};
@@ -803,7 +831,7 @@ bool conversation::on_ended(reader& from) {
     auto* dropped = new news{news::about::drop_watcher};
     dropped->from = who;
     tell(*of, dropped);
-    tell(*of, new news{news::about::gone});
+    tell(*of, new news{with_.options.bulk ? news::about::going : news::about::gone});
   }
   return true;
 }
@@ -821,7 +849,7 @@ void conversation::unconfirmed(std::span<const std::byte> bytes) {
 void conversation::close(std::string_view why) {
   std::unordered_map<std::uint32_t, request*> pending;
   std::map<std::pair<std::uint64_t, std::uint64_t>, watch> watches;
-  std::unordered_map<std::uint32_t, cell_ptr> resolving;
+  std::unordered_map<std::uint32_t, sought> resolving;
   std::vector<exported> exports;
   recent_ = {};
   {
@@ -858,7 +886,7 @@ void conversation::time(tick now) {
       return true;
     });
   }
-  for (const late_end& e : ends) say_unresolved(e.correlation, errc::gone, "the address has ended");
+  for (const late_end& e : ends) say_gone(e.correlation);
   for (request* x : late)
     detail::answer_failed(x, errc::timeout, make_cause("no answer within the deadline"));
 }

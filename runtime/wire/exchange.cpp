@@ -104,9 +104,9 @@ void exchange::began(counterpart& with, std::shared_ptr<outlet> way, bool reborn
   with.tell_all(news::about::began, begun, {});
 }
 
-void exchange::message(counterpart& from, std::span<const std::byte> message) {
+void exchange::message(counterpart& from, lane on, std::span<const std::byte> message) {
   // Only `began` and `ended` change it, and neither comes meanwhile: no lock.
-  if (conversation* with = from.state_.with.get()) with->message(message);
+  if (conversation* with = from.state_.with.get()) with->message(on, message);
 }
 
 void exchange::ended(counterpart& with, std::string_view why, bool restarted) {
@@ -238,6 +238,7 @@ cell_ptr counterpart::proxy_for(std::string_view path, std::uint64_t number, boo
   at->node = name;
   at->path = path;
   at->pinned = pinned;
+  at->on = options.bulk && options.bulk(path) ? lane::bulk : lane::user;
   at->number.store(number, std::memory_order_relaxed);
   return proxies.emplace(key, make_proxy(home, std::move(at)))->second;
 }

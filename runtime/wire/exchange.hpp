@@ -54,6 +54,8 @@ struct exchange_options {
   /// Whether `peer` may send the event of that wire name to that path. Null: it may.
   std::function<bool(std::string_view peer, std::string_view path, std::string_view event)>
       allowed{};
+  /// Whether actors of that path are addressed over the bulk lane. Null: none is.
+  std::function<bool(std::string_view path)> bulk{};
   /// A peer has sent what no peer of ours sends. To be logged, at a bounded rate.
   std::function<void(std::string_view peer, std::string_view what)> offended{};
 };
@@ -86,7 +88,7 @@ class exchange {
   // What becomes of sessions. For one peer: in order, never two at a time.
   /// `reborn`: the peer has another incarnation than in the session before, however that ended.
   void began(counterpart& with, std::shared_ptr<outlet> way, bool reborn = false);
-  void message(counterpart& from, std::span<const std::byte> message);
+  void message(counterpart& from, lane on, std::span<const std::byte> message);
   /// `restarted`: the peer has a new incarnation; what its actors were is gone for ever.
   void ended(counterpart& with, std::string_view why, bool restarted);
   /// There is no session, and for now there will be none: what waits for one is refused.

@@ -89,6 +89,9 @@ struct remote_address {
   std::string node;
   std::string path;
   bool pinned;  ///< ends with its node's incarnation
+  /// What goes there: all of it, for order holds within a lane. It follows from the path alone, so
+  /// that two proxies for one actor, and those of its next incarnation, have the same.
+  lane on = lane::user;
   std::atomic<std::uint64_t> number{0};  ///< of the address on its node; zero: not known yet
   /// Under which handle, of which conversation, its node knows it, and how often it has said so:
   /// that many are given back with it, for more may be on their way, or told to another proxy.
@@ -123,6 +126,7 @@ struct news : detail::control_node {
     room,
     resolved,
     unresolved,
+    going,  ///< it has ended; what it has sent may still be on its way, in the other lane
     gone,
     time,
     sweep,
@@ -151,17 +155,18 @@ void tell(cell& whom, news* what) noexcept;
 // ---- one session ------------------------------------------------------------------------------
 
 /// One session with one peer, as actors see it. Lives until its last request is answered.
-class conversation final : public detail::answer_sink, public detail::ref_port {
+class conversation final : public detail::ref_port {
  public:
   conversation(counterpart& with, std::shared_ptr<outlet> way, std::uint32_t number);
 
   // Any thread.
-  outlet::outcome send(std::span<const std::byte> message) noexcept;
+  outlet::outcome send(lane on, std::span<const std::byte> message) noexcept;
   /// What must not be lost for lack of room.
-  outlet::outcome send_owed(std::span<const std::byte> message) noexcept;
+  outlet::outcome send_owed(lane on, std::span<const std::byte> message) noexcept;
+  /// What must come behind all that has been sent by now: the peer takes it when it has it by both.
+  void send_owed_by_both(std::span<const std::byte> message) noexcept;
   /// Flushes at the end of the slice, or now when none runs.
   void flush_soon() noexcept;
-  void answered(detail::request* x) noexcept override;
   void write(detail::writer& to, cell* x) override;
   cell_ptr read(detail::reader& from) override;
 
@@ -186,17 +191,33 @@ class conversation final : public detail::answer_sink, public detail::ref_port {
   bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
 
   // Of the one who receives.
-  void message(std::span<const std::byte> bytes);
+  void message(lane on, std::span<const std::byte> bytes);
   void close(std::string_view why);
   void unconfirmed(std::span<const std::byte> bytes);
   void time(tick now);
   std::size_t pending() const;
 
  private:
+  /// Where the answers to requests go that have come over one lane: back over the same.
+  struct answers final : detail::answer_sink {
+    answers(conversation& c, lane l) : of(c), on(l) {}
+    void answered(detail::request* x) noexcept override {
+      const conversation_ptr self{&of, false};  // the request's own
+      of.answer(on, x);
+    }
+    conversation& of;
+    const lane on;
+  };
   struct exported {
     cell_ptr who;
-    std::uint64_t uses = 0;  ///< times the peer was told of it, less those it has given back
+    /// By lane: times the peer was told of it, less those it has given back over that lane. A ref
+    /// may be on its way home over one while the handle is given back over the other.
+    std::array<std::uint64_t, 2> uses{};
     std::vector<bool> allowed;  ///< by the index of the event in the actor's table
+  };
+  struct sought {
+    cell_ptr who;
+    bool told_gone = false;  ///< over one of the lanes
   };
   /// To be told that what it asks for has ended, when what that has sent before is on its way.
   struct late_end {
@@ -212,26 +233,29 @@ class conversation final : public detail::answer_sink, public detail::ref_port {
   ~conversation();
 
   exported* look_up(std::uint32_t handle) noexcept;
-  bool handle(message_kind what, detail::reader& from);
+  bool handle(message_kind what, lane on, detail::reader& from);
   bool on_event(detail::reader& from);
-  bool on_request(detail::reader& from);
+  bool on_request(lane on, detail::reader& from);
   bool on_reply(detail::reader& from);
   bool on_failure(detail::reader& from);
-  bool on_credit(detail::reader& from);
-  bool on_resolve(detail::reader& from);
+  bool on_credit(lane on, detail::reader& from);
+  bool on_resolve(lane on, detail::reader& from);
   bool on_resolved(detail::reader& from);
   bool on_unresolved(detail::reader& from);
-  bool on_release(detail::reader& from);
+  bool on_release(lane on, detail::reader& from);
   bool on_relation(message_kind what, detail::reader& from);
   bool on_signal(detail::reader& from);
   bool on_ended(detail::reader& from);
   /// Leaves in `recent_` the actor and the event that an incoming message is for, as far as they
   /// are known. False: it has to be refused.
   bool target(std::uint32_t to, std::uint32_t index, errc& code, const char*& why);
-  void announce(std::uint32_t correlation, const cell_ptr& who);
+  void await_answer(lane on, detail::request& x) noexcept;
+  void answer(lane on, detail::request* x) noexcept;
+  void announce(lane on, std::uint32_t correlation, const cell_ptr& who);
   void say_ended(std::uint32_t correlation);
-  void say_unresolved(std::uint32_t correlation, errc code, std::string_view why);
-  void refuse(std::uint32_t correlation, errc code, const cause_ptr& why);
+  void say_gone(std::uint32_t correlation);
+  void say_unresolved(lane on, std::uint32_t correlation, errc code, std::string_view why);
+  void refuse(lane on, std::uint32_t correlation, errc code, const cause_ptr& why);
   bool may(std::string_view path, std::string_view what) const;
 
   counterpart& with_;
@@ -240,6 +264,7 @@ class conversation final : public detail::answer_sink, public detail::ref_port {
   std::atomic<std::uint32_t> references_{0};
   std::atomic<bool> closed_{false};
   std::atomic<std::uint32_t> credits_{0};  ///< of the peer's, that wait for room here
+  std::array<answers, 2> answers_{answers{*this, lane::user}, answers{*this, lane::bulk}};
 
   /// Whom the last message was for, because most come in runs. Of the one who receives.
   struct {
@@ -252,7 +277,7 @@ class conversation final : public detail::answer_sink, public detail::ref_port {
   mutable std::mutex guard_;
   std::uint32_t last_correlation_ = 0;
   std::unordered_map<std::uint32_t, detail::request*> pending_;
-  std::unordered_map<std::uint32_t, cell_ptr> resolving_;
+  std::unordered_map<std::uint32_t, sought> resolving_;
   std::vector<late_end> late_ends_;
   tick looked_at_ = -1;  ///< whether anything waits
   std::vector<exported> exports_;  ///< by handle, less one

@@ -14,7 +14,7 @@ struct limits {
   /// message that is not complete, per lane.
   std::size_t message_bytes = std::size_t{16} * 1024 * 1024;
 
-  /// What may wait per peer, written and not acknowledged or not yet written. Bounds what a slow
+  /// What may wait per peer and lane, unwritten or not acknowledged. Bounds what a slow
   /// or absent peer costs; when it is reached, senders have to wait. Answers, and what keeps
   /// watches, links and addresses true, may use as much again; beyond that the session ends.
   std::size_t send_buffer_bytes = std::size_t{8} * 1024 * 1024;

@@ -141,8 +141,8 @@ class proxy final : public actor_base {
     if (!try_reach(x)) hold(x);
   }
 
-  /// Asks who is there. True: it has been asked.
-  bool resolve();
+  /// Asks who is there. True: it has been asked. `anew`: not for whomever the handle names.
+  bool resolve(bool anew = false);
   void look_up_here();
   void wait_for_time() {
     if (at_->peer) at_->peer->wait_for_time(cell_ptr{cell_});
@@ -169,12 +169,15 @@ class proxy final : public actor_base {
   void tell_links(const exit_reason& why);
   void lose(const exit_reason& why, bool gone);
   void end_address(const exit_reason& why);
+  void begin_going();
   void become_gone();
   void end_if_unrelated();
   void give_back();
   /// Nobody was there a moment ago, or will be again.
   bool is_absent() const { return state_ == state::absent && now() < retry_at_; }
   bool is_gone() const { return at_->gone.load(std::memory_order_relaxed); }
+  /// Its node has been asked to say so behind all that the actor has sent.
+  bool is_going() const { return ending_ && state_ == state::asked; }
   refusal absence() const { return {absent_code_, absent_letter_, absent_why_}; }
   tick now() const { return cell_->now(); }
 
@@ -293,14 +296,14 @@ void proxy::signal_here() {
   }
 }
 
-bool proxy::resolve() {
+bool proxy::resolve(bool anew) {
   if (state_ == state::asked) return true;
   std::vector<std::byte>& bytes = scratch();
   writer to{bytes, with_.get()};
   const std::uint32_t correlation = with_->await_resolved(cell_ptr{cell_});
   if (!correlation) return false;
   begin(to, message_kind::resolve).unsigned_integer(correlation);
-  to.unsigned_integer(handle_now());
+  to.unsigned_integer(anew ? 0 : handle_now());
   to.unsigned_integer(at_->number.load(std::memory_order_relaxed));
   to.text(at_->path);
   if (!send(bytes)) {
@@ -507,17 +510,17 @@ void proxy::put_signal(std::vector<std::byte>& into, std::uint64_t from_number,
 }
 
 outlet::outcome proxy::try_send(std::span<const std::byte> message) {
-  auto outcome = with_->send(message);
+  auto outcome = with_->send(at_->on, message);
   if (outcome == outlet::outcome::full) [[unlikely]] {
     at_->peer->wait_for_room(cell_ptr{cell_});
-    outcome = with_->send(message);
+    outcome = with_->send(at_->on, message);
   }
   with_->flush_soon();
   return outcome;
 }
 
 void proxy::send_owed(std::span<const std::byte> message) {
-  with_->send_owed(message);
+  with_->send_owed(at_->on, message);
   with_->flush_soon();
 }
 
@@ -579,7 +582,7 @@ void proxy::control_from(control_node& c) {
   cell* other = c.from.get();
   switch (c.what) {
     case control::watch:
-      if (is_gone()) {
+      if (is_gone() && !is_going()) {
         auto* n = new notice_node<ended>(
             {path(), cell_->number(), 0,
              exit_reason{exit_reason::kind::noproc, make_cause(absent_why_, at_->place())}, true},
@@ -611,7 +614,7 @@ void proxy::control_from(control_node& c) {
       end_if_unrelated();
       break;
     case control::link:
-      if (is_gone()) {
+      if (is_gone() && !is_going()) {
         cell_->signal_end(
             other, exit_reason{exit_reason::kind::noproc, make_cause(absent_why_, at_->place())},
             true);
@@ -710,7 +713,8 @@ void proxy::give_back() {
   begin(to, message_kind::release).unsigned_integer(handle);
   to.unsigned_integer(at_->uses.exchange(0, std::memory_order_relaxed));
   at_->handle.store(0, std::memory_order_release);
-  send_owed(bytes);
+  with_->send_owed_by_both(bytes);
+  with_->flush_soon();
 }
 
 /// An address by path outlives its node's incarnation: whatever has the path in the next one is
@@ -718,6 +722,15 @@ void proxy::give_back() {
 void proxy::end_address(const exit_reason& why) {
   lose(why, true);
   become_gone();
+}
+
+/// One watcher has been told. What the actor has sent others may be on its way in the other lane,
+/// and whoever begins to watch it now must not be told of its end before that has come.
+void proxy::begin_going() {
+  state_ = state::unknown;
+  if (!resolve(true)) return become_gone();
+  ending_ = true;
+  at_->gone = true;
 }
 
 /// From now on it refuses. Whoever watches the actor or is linked to it is told by a message of its
@@ -735,7 +748,7 @@ void proxy::become_gone() {
 }
 
 void proxy::end_if_unrelated() {
-  if (!ending_ || !watchers_.empty() || !links_.empty()) return;
+  if (!ending_ || is_going() || !watchers_.empty() || !links_.empty()) return;
   ending_ = false;
   give_back();
   if (at_->peer && !at_->pinned) return;
@@ -812,6 +825,10 @@ void proxy::hear(control_node& c) {
         if (here_) signal_here();
       } else {
         if (!with_ || n.with != with_) break;
+        if (is_going()) {
+          become_gone();
+          break;
+        }
         table_ = std::move(n.table);
         ways_.clear();
         ways_.reserve(table_.size() + 8);
@@ -838,10 +855,12 @@ void proxy::hear(control_node& c) {
       go_on();
       if (wants_target()) wait_for_time();
       break;
+    case news::about::going:
     case news::about::gone:
       // The target's node knows of the watchers here only then. Else its answer tells them, behind
       // what the target has sent them.
-      if (state_ == state::ready) become_gone();
+      if (state_ == state::ready)
+        n.what_about == news::about::going ? begin_going() : become_gone();
       else if (with_ && wants_target()) resolve();
       break;
     case news::about::time:

@@ -31,10 +31,10 @@ class session {
   session(const session&) = delete;
   session& operator=(const session&) = delete;
 
-  /// Puts a message in line, cut into frames. False: there is no room, and nothing was taken.
-  /// `reserve` bytes more than the send buffer holds may be used.
+  /// Puts a message in line, cut into frames. False: there is no room in its lane, and nothing was
+  /// taken. `reserve` bytes more than the send buffer holds may be used.
   bool send(lane where, std::span<const std::byte> message, std::size_t reserve = 0) {
-    if (!has_room(message.size(), reserve)) return false;
+    if (!has_room(where, message.size(), reserve)) return false;
     queues_[index(where)].append(where == lane::user ? frame_kind::user : frame_kind::bulk,
                                  message);
     return true;
@@ -75,11 +75,12 @@ class session {
   std::size_t buffered() const noexcept {
     return queues_[0].unacknowledged() + queues_[1].unacknowledged();
   }
-  /// Whether a message of so many bytes would be taken. One that is larger than the whole buffer,
-  /// and not longer than a message may be, is taken when nothing else waits.
-  bool has_room(std::size_t bytes, std::size_t reserve = 0) const noexcept {
+  /// Whether a message of so many bytes would be taken. Each lane has a send buffer of its own, so
+  /// that what is slow takes no room from what is quick. A message that is larger than the whole
+  /// buffer, and not longer than a message may be, is taken when nothing else waits in its lane.
+  bool has_room(lane where, std::size_t bytes, std::size_t reserve = 0) const noexcept {
     const std::size_t frames = bytes <= max_frame ? 1 : (bytes + max_frame - 1) / max_frame;
-    const std::size_t waiting = buffered();
+    const std::size_t waiting = queues_[index(where)].unacknowledged();
     return bytes <= message_bytes_ &&
            (waiting + bytes + frames * frame_header <= send_buffer_bytes_ + reserve ||
             waiting == 0);

@@ -224,6 +224,7 @@ TEST_CASE("what is read stands in the member that it is bound to") {
   const auto read = tools::parse(R"(
 [cluster]
 name = "shop"
+bulk = ["/orders/archive/**", "/log"]
 [tls]
 ca = "ca.pem"
 certificate = "{node}.pem"
@@ -266,6 +267,7 @@ events = ["x.y"]
   REQUIRE_MESSAGE(read, tools::said(read));
   cluster_config expected;
   expected.cluster.name = "shop";
+  expected.cluster.bulk = {"/orders/archive/**", "/log"};
   expected.tls = {"ca.pem", "{node}.pem", "/keys/{node}.key", false};
   expected.nodes = {{"alpha",
                      "unix:/run/alpha.sock",

@@ -328,3 +328,23 @@ TEST_CASE("the end of an actor with two addresses is told by the one under which
     CHECK(told[0].reason.what() == exit_reason::kind::shutdown);
   }
 }
+
+TEST_CASE("ten megabytes for an actor of the bulk lane hold up no ask of another") {
+  for (const bool two_lanes : {false, true}) {
+    CAPTURE(two_lanes);
+    simulation_options o;
+    o.network.bandwidth = 4'000;  // 4 MB a second
+    if (two_lanes) o.bulk = {"/archive/*", "/large"};
+    stage s{{"alpha", "beta"}, std::move(o)};
+    s.meet();
+    std::vector<int> none;
+    s.run[1].system().spawn<store>({.id = "large"}, &none);
+    const auto large = s.run[0].cluster().at<count, mark>("beta:/large").value();
+    auto asked = s.run[0].run().begin_ask(large, count{1, std::string(10'000'000, 'x')}, 30s);
+    s.run.advance(100ms);
+    CHECK(s.ask(0, 1, 2, 20s));
+    CHECK(asked.answered() == !two_lanes);
+    REQUIRE(s.run.advance_until([&] { return asked.answered(); }, 20s));
+    CHECK(asked.take().value().number == 1);
+  }
+}

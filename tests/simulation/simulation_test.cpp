@@ -81,6 +81,7 @@ class world {
       default: o.network.delay = 20ms, o.network.jitter = 5ms, o.network.room = 24 * 1024; break;
     }
     if (any(3) == 0) o.network.bandwidth = 4'000;  // 4 MB a second
+    if (any(2)) o.bulk = {"/crew/s1", "/w3"};
     o.on_start = [this](simulated_node& n) {
       ++counts_.lives;
       crew_.start(n);

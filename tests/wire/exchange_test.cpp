@@ -694,8 +694,9 @@ TEST_CASE("bytes that are no message harm nothing and are told") {
     for (auto& b : m) b = static_cast<std::byte>(random());
     if (!m.empty()) m[0] = static_cast<std::byte>(random() % 18);
     if (m.size() > 1 && random() % 2) m[1] = std::byte{1};  // a handle that exists
-    s.beta.actors->message(*s.beta.other, m);
-    s.alpha.actors->message(*s.alpha.other, m);
+    const auto on = random() % 2 ? wire::lane::bulk : wire::lane::user;
+    s.beta.actors->message(*s.beta.other, on, m);
+    s.alpha.actors->message(*s.alpha.other, on, m);
     if (i % 1'000 == 0) s.settle();
   }
   s.settle();
@@ -743,4 +744,147 @@ TEST_CASE("a reply that is too long leaves the outcome unknown, since the handle
   REQUIRE(!r);
   CHECK(r.error().code() == errc::unanswered);
   CHECK_FALSE(r.error().not_executed());
+}
+
+// ---- two lanes --------------------------------------------------------------------------------
+
+namespace {
+
+struct begin_watch {};
+
+/// Keeps what it is told, in its order; watches when it is told to.
+class listener : public actor<note, begin_watch, ended> {
+ public:
+  listener(std::vector<std::string>* told, ref<crash> whom) : told_(told), whom_(whom) {}
+  void on(const note& n) { told_->push_back(n.text); }
+  void on(const begin_watch&) { watch(whom_); }
+  void on(const ended& e) { told_->push_back("ended " + e.path + (e.gone ? ", gone" : "")); }
+
+ private:
+  std::vector<std::string>* told_;
+  ref<crash> whom_;
+};
+
+struct two_lanes : shop {
+  two_lanes() : shop(1, wire::limits{}, true) {}
+  ref<take, note, crash, report_to> bulk() {
+    return alpha.at<take, note, crash, report_to>("beta:/bulk");
+  }
+  auto open_bulk() { return beta.run.system().spawn<store>({.id = "bulk"}, &bulk_notes); }
+  auto listen(const char* id, std::vector<std::string>& told) {
+    return alpha.run.system().spawn<listener>({.id = id}, &told, alpha.at<crash>("beta:/store"));
+  }
+  std::vector<std::string> bulk_notes;
+};
+using counts = std::array<std::size_t, 2>;
+
+}  // namespace
+
+TEST_CASE("what goes to an actor of the bulk lane, and its answers, use no other lane") {
+  two_lanes s;
+  s.open();
+  s.open_bulk();
+  s.connect();
+  s.alpha.run.send(s.bulk(), note{"hello"});
+  CHECK(s.ask(s.bulk(), take{3}).value().pieces == 7);
+  CHECK(s.ask(s.bulk(), take{30}).error().code() == errc::failed);
+  CHECK(s.bulk_notes == std::vector<std::string>{"hello"});
+  CHECK(s.alpha.out->counts == counts{0, 4});  // resolve, the event, two requests
+  CHECK(s.beta.out->counts == counts{0, 3});
+  CHECK(s.ask(s.far(), take{1}));
+  CHECK(s.alpha.out->counts == counts{2, 4});
+  CHECK(s.beta.out->counts == counts{2, 3});
+}
+
+TEST_CASE("what stands still in the bulk lane holds up nobody else, and keeps its order") {
+  two_lanes s;
+  s.open();
+  s.open_bulk();
+  s.connect();
+  CHECK(s.ask(s.bulk(), take{1}));
+  s.stopped = wire::lane::bulk;
+  for (const char* text : {"1", "2", "3"}) s.alpha.run.send(s.bulk(), note{text});
+  CHECK(s.ask(s.far(), take{1}));
+  CHECK(s.bulk_notes.empty());
+  s.stopped.reset();
+  s.settle();
+  CHECK(s.bulk_notes == std::vector<std::string>{"1", "2", "3"});
+}
+
+TEST_CASE("an end notice uses the lane of its watcher, behind what the actor has sent it") {
+  two_lanes s;
+  s.open();
+  s.connect();
+  std::vector<std::string> quick, slow;
+  const auto a = s.listen("quick", quick);
+  const auto b = s.listen("bulk", slow);
+  for (const auto& each : {a, b}) {
+    s.alpha.run.send(each, begin_watch{});
+    s.alpha.run.send(s.far(), report_to{each, "1"});
+    s.settle();
+  }
+  s.stopped = wire::lane::bulk;
+  for (const auto& each : {a, b}) s.alpha.run.send(s.far(), report_to{each, "2"});
+  CHECK(s.ask(s.far(), crash{}).error().code() == errc::crashed);
+  const std::vector<std::string> all{"1 from /store", "2 from /store", "ended beta:/store, gone"};
+  CHECK(quick == all);
+  CHECK(slow == std::vector<std::string>{"1 from /store"});
+  s.stopped.reset();
+  s.settle();
+  CHECK(slow == all);
+}
+
+// Its node had told the first watcher, and this one believed it.
+TEST_CASE("who begins to watch an actor that has ended hears first what is on its way from it") {
+  two_lanes s;
+  s.open();
+  s.connect();
+  std::vector<std::string> quick, late;
+  s.alpha.run.send(s.listen("quick", quick), begin_watch{});
+  const auto b = s.listen("bulk", late);
+  s.alpha.run.send(s.far(), report_to{b, "1"});
+  s.settle();
+  s.stopped = wire::lane::bulk;
+  s.alpha.run.send(s.far(), report_to{b, "2"});
+  CHECK(s.ask(s.far(), crash{}).error().code() == errc::crashed);
+  CHECK(quick == std::vector<std::string>{"ended beta:/store, gone"});
+  s.alpha.run.send(b, begin_watch{});
+  s.settle();
+  CHECK(late == std::vector<std::string>{"1 from /store"});
+  s.stopped.reset();
+  s.settle();
+  CHECK(late ==
+        std::vector<std::string>{"1 from /store", "2 from /store", "ended beta:/store, gone"});
+}
+
+// The handle was given back over the one lane, and taken by another actor, before the ref had come
+// home over the other.
+TEST_CASE("a ref that comes home late still leads to its actor") {
+  two_lanes s;
+  s.open();
+  s.open_bulk();
+  std::vector<std::string> others;
+  s.beta.run.system().spawn<store>({.id = "other"}, &others);
+  s.connect();
+  CHECK(s.ask(s.bulk(), take{1}));
+  CHECK(s.ask(s.far(), take{1}));
+  s.stopped = wire::lane::bulk;
+  s.alpha.run.send(s.bulk(), report_to{s.far(), "a note"});
+  s.advance(3s);  // nobody here refers to it any more
+  CHECK(s.ask(s.alpha.at<take>("beta:/other"), take{1}));
+  s.stopped.reset();
+  s.settle();
+  CHECK(others.empty());
+  CHECK(s.notes == std::vector<std::string>{"a note from /bulk"});
+  // Given back over both lanes it is free: the next actor has one of the three.
+  s.advance(3s);
+  s.beta.run.system().spawn<store>({.id = "third"}, &others);
+  auto asked = s.alpha.run.begin_ask(s.alpha.at<take>("beta:/third"), take{1}, 1s);
+  s.alpha.run.run_until_idle();
+  s.deliver(s.alpha, s.beta);
+  s.beta.run.run_until_idle();
+  REQUIRE(s.beta.out->messages.size() == 1);
+  CHECK(s.beta.out->messages.front().text.at(2) <= std::byte{3});  // of a resolved, the handle
+  s.settle();
+  CHECK(asked.answered());
 }

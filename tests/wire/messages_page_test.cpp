@@ -72,7 +72,7 @@ TEST_CASE("the messages on the page about the wire are those that two nodes exch
     s.alpha.run.run_until_idle();
     s.beta.run.run_until_idle();
     if (from.out->messages.empty()) return std::string{"no message"};
-    std::string text = hex(from.out->messages.front());
+    std::string text = hex(from.out->messages.front().text);
     s.deliver(from, to);
     return text;
   };

@@ -727,8 +727,9 @@ inline void process::tick() {
     if (p.in->ack_due(world_.now))
       p.out->control(frame_kind::ack, write_ack(p.in->ack(world_.now)));
     flush(p);
-    demand(p.out->buffered() <= world_.bounds.send_buffer_bytes, "the send buffer is too large");
-    demand(p.out->memory() <= world_.bounds.send_buffer_bytes * 3 / 2 + 16 * 66'000,
+    demand(p.out->buffered() <= 2 * world_.bounds.send_buffer_bytes,
+           "the send buffers are too large");
+    demand(p.out->memory() <= 3 * world_.bounds.send_buffer_bytes + 16 * 66'000,
            "a session takes too much memory");
     demand(p.in->held() <= 2 * world_.bounds.message_bytes, "too much is held for messages");
   }

@@ -4,9 +4,12 @@
 #include <coppice/actors/testing/executor.hpp>
 #include <coppice/runtime/wire/exchange.hpp>
 
+#include <algorithm>
+#include <array>
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,17 +24,23 @@ using bytes = std::vector<std::byte>;
 /// One direction of one session.
 class pipe final : public coppice::wire::outlet {
  public:
-  outcome send(coppice::wire::lane, std::span<const std::byte> message,
+  outcome send(coppice::wire::lane on, std::span<const std::byte> message,
                outlet::room in) noexcept override {
     if (closed) return outcome::closed;
     if (message.size() > 100'000) return outcome::too_large;
     if (messages.size() >= places && in == outlet::room::ordinary) return outcome::full;
-    messages.emplace_back(message.begin(), message.end());
+    ++counts[static_cast<std::size_t>(on)];
+    messages.push_back({on, {message.begin(), message.end()}});
     return outcome::taken;
   }
   void flush() noexcept override { ++flushes; }
 
-  std::deque<bytes> messages;
+  struct sent {
+    coppice::wire::lane on;
+    bytes text;
+  };
+  std::deque<sent> messages;  ///< of both lanes, in the order in which they were sent
+  std::array<std::size_t, 2> counts{};  ///< of messages so far, by lane
   std::size_t places = 100'000;
   std::size_t flushes = 0;
   bool closed = false;
@@ -53,7 +62,7 @@ struct watcher_of_letters final : coppice::observer {
 
 struct node {
   node(std::string its_name, std::string of_the_other, std::uint64_t seed,
-       coppice::wire::limits limits)
+       coppice::wire::limits limits, bool two_lanes)
       : run(seed, {.watch = &told}), here(run.system()) {
     coppice::wire::exchange_options options;
     options.node = std::move(its_name);
@@ -62,6 +71,7 @@ struct node {
     options.allowed = [this](std::string_view, std::string_view path, std::string_view event) {
       return !allowed || allowed(path, event);
     };
+    if (two_lanes) options.bulk = [](std::string_view path) { return path.starts_with("/bulk"); };
     options.offended = [this](std::string_view, std::string_view what) {
       offences.emplace_back(what);
     };
@@ -89,8 +99,10 @@ struct node {
 };
 
 struct stage {
-  explicit stage(std::uint64_t seed = 1, coppice::wire::limits limits = {})
-      : alpha("alpha", "beta", seed, limits), beta("beta", "alpha", seed + 1, limits) {}
+  /// With `two_lanes` what begins with `/bulk` is addressed over the bulk lane.
+  explicit stage(std::uint64_t seed = 1, coppice::wire::limits limits = {}, bool two_lanes = false)
+      : alpha("alpha", "beta", seed, limits, two_lanes),
+        beta("beta", "alpha", seed + 1, limits, two_lanes) {}
   ~stage() {
     alpha.actors->stop();
     beta.actors->stop();
@@ -109,7 +121,7 @@ struct stage {
   void cut(bool beta_restarted = false) {
     for (node* n : {&alpha, &beta}) {
       n->out->closed = true;
-      for (const bytes& m : n->out->messages) n->actors->unconfirmed(*n->other, m);
+      for (const auto& m : n->out->messages) n->actors->unconfirmed(*n->other, m.text);
       n->out->messages.clear();
     }
     alpha.actors->ended(*alpha.other, "the cable was cut", beta_restarted);
@@ -118,10 +130,14 @@ struct stage {
   }
 
   bool deliver(node& from, node& to) {
-    if (!from.out || from.out->messages.empty()) return false;
-    const bytes m = std::move(from.out->messages.front());
-    from.out->messages.pop_front();
-    to.actors->message(*to.other, m);
+    if (!from.out) return false;
+    auto& all = from.out->messages;
+    const auto next = std::find_if(all.begin(), all.end(),
+                                   [this](const pipe::sent& m) { return m.on != stopped; });
+    if (next == all.end()) return false;
+    const pipe::sent m = std::move(*next);
+    all.erase(next);
+    to.actors->message(*to.other, m.on, m.text);
     return true;
   }
   /// Until nothing moves any more; time stands still.
@@ -154,6 +170,7 @@ struct stage {
   }
 
   node alpha, beta;
+  std::optional<coppice::wire::lane> stopped;  ///< nothing of that lane arrives
 };
 
 }  // namespace two_nodes
