@@ -218,7 +218,7 @@ cell_ptr counterpart::proxy_for(std::string_view path, std::uint64_t number, boo
     if (number == 0 ? !at.pinned && !at.gone : known == number && at.pinned == pinned)
       return i->second;
     if (number != 0 && known == number && !by_number) by_number = i->second;
-    if (number != 0 && known == 0 && !at.pinned && !unknown) unknown = i->second;
+    if (number != 0 && known == 0 && !at.pinned && !at.asked && !unknown) unknown = i->second;
   }
   if (by_number) return by_number;
   if (unknown) {
@@ -241,6 +241,12 @@ cell_ptr counterpart::proxy_for(std::string_view path, std::uint64_t number, boo
   at->on = options.bulk && options.bulk(path) ? lane::bulk : lane::user;
   at->number.store(number, std::memory_order_relaxed);
   return proxies.emplace(key, make_proxy(home, std::move(at)))->second;
+}
+
+std::uint64_t counterpart::begin_asking(remote_address& at) {
+  std::lock_guard lock{guard};
+  at.asked = true;
+  return at.number.load(std::memory_order_relaxed);
 }
 
 std::vector<cell_ptr> counterpart::known_proxies(std::string_view path, std::uint64_t number) {

@@ -93,6 +93,8 @@ struct remote_address {
   /// that two proxies for one actor, and those of its next incarnation, have the same.
   lane on = lane::user;
   std::atomic<std::uint64_t> number{0};  ///< of the address on its node; zero: not known yet
+  /// Whoever has the path is being asked for: which number that is only the answer tells.
+  std::atomic<bool> asked{false};
   /// Under which handle, of which conversation, its node knows it, and how often it has said so:
   /// that many are given back with it, for more may be on their way, or told to another proxy.
   std::atomic<std::uint64_t> handle{0}, uses{0};
@@ -297,6 +299,8 @@ class counterpart {
   /// The proxy for an actor there. `number` zero: whichever is found under the path. Empty: there
   /// are too many.
   cell_ptr proxy_for(std::string_view path, std::uint64_t number, bool pinned);
+  /// The number that the address has, or from now on has only by its node's answer.
+  std::uint64_t begin_asking(remote_address& at);
   /// Those that exist: one by path, say, and one by a ref.
   std::vector<cell_ptr> known_proxies(std::string_view path, std::uint64_t number);
   /// `who` is told when there is room in the send buffer. It has to try once more after this call:

@@ -304,10 +304,11 @@ bool proxy::resolve(bool anew) {
   if (!correlation) return false;
   begin(to, message_kind::resolve).unsigned_integer(correlation);
   to.unsigned_integer(anew ? 0 : handle_now());
-  to.unsigned_integer(at_->number.load(std::memory_order_relaxed));
+  to.unsigned_integer(at_->peer->begin_asking(*at_));
   to.text(at_->path);
   if (!send(bytes)) {
     with_->withdraw_resolve(correlation);
+    at_->asked = false;
     return false;
   }
   state_ = state::asked;
@@ -758,6 +759,7 @@ void proxy::end_if_unrelated() {
 
 void proxy::forget_target() {
   state_ = state::unknown;
+  at_->asked = false;
   table_.clear();
   ways_.clear();
 }
@@ -846,6 +848,7 @@ void proxy::hear(control_node& c) {
         break;
       }
       state_ = state::absent;
+      at_->asked = false;
       absent_code_ = n.code;
       absent_letter_ =
           n.code == errc::denied ? dead_letter_reason::denied : dead_letter_reason::stopped;

@@ -888,3 +888,28 @@ TEST_CASE("a ref that comes home late still leads to its actor") {
   s.settle();
   CHECK(asked.answered());
 }
+
+// The ref came home while its path was being asked for, and both were taken for one actor.
+TEST_CASE("a ref to an actor that has ended leads to nobody else, whatever its path is asked for") {
+  two_lanes s;
+  const auto old = s.open_bulk();
+  std::vector<std::string> none, fresh;
+  s.alpha.run.system().spawn<store>({.id = "helper"}, &none);
+  s.connect();
+  const auto helper = s.beta.at<report_to>("alpha:/helper");
+  s.beta.run.send(old, crash{});
+  s.settle();
+  s.beta.run.system().spawn<store>({.id = "bulk"}, &fresh);
+  s.alpha.run.send(s.bulk(), note{"for whoever is there"});
+  s.alpha.run.run_until_idle();
+  REQUIRE(s.deliver(s.alpha, s.beta));
+  s.beta.run.run_until_idle();
+  s.stopped = wire::lane::bulk;  // the answer is on its way
+  s.beta.run.send(helper, report_to{old, "for the old one"});
+  s.settle();
+  s.stopped.reset();
+  s.settle();
+  CHECK(fresh == std::vector<std::string>{"for whoever is there"});
+  CHECK(s.bulk_notes.empty());
+  CHECK(s.beta.dead(dead_letter_reason::gone) == 1);
+}
