@@ -103,6 +103,7 @@ delivery::~delivery() = default;
 
 void delivery::begin() noexcept {
   this_worker.home = &home_;
+  this_worker.is_guest = true;
   this_worker.unit = unit_.get();
 }
 
@@ -126,6 +127,9 @@ void delivery::run() noexcept {
   this_worker = {};
 }
 
-void delivery::give_away() noexcept { unit_->lose(); }
+void delivery::give_away() noexcept {
+  unit_->lose();
+  home_.overdue.run();
+}
 
 }  // namespace coppice::detail

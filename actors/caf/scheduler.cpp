@@ -419,8 +419,9 @@ void scheduler::run_clock() {
   }
 }
 
-/// A worker in the same job as a millisecond ago keeps its next one waiting: give it away. One
-/// that stays beyond the stall limit gets a spare beside it and leaves when it returns.
+/// A worker in the same job as a millisecond ago keeps its next one waiting: give it away; and what
+/// it has put off: do that. One that stays beyond the stall limit gets a spare beside it and leaves
+/// when it returns.
 void scheduler::look_after_workers(tick now) {
   const tick limit = options_.stall_limit.count();
   for (std::size_t i = 0; i < count_.load(std::memory_order_acquire); ++i) {
@@ -441,6 +442,7 @@ void scheduler::look_after_workers(tick now) {
       continue;
     }
     if (now - w.seen_at >= 2) {
+      home_.overdue.run();
       if (caf::resumable* job = w.queue.take_next()) inject(job);
       else if (!w.queue.ring_empty() || injected_count_.load()) wake_one();
     }

@@ -21,6 +21,8 @@ constexpr std::size_t block_size = CAF_CACHE_LINE_SIZE;
 /// Events handled before a cell gives its worker back; a pair that plays ping-pong and their
 /// mailboxes together stay under the scheduler's fairness limit of 256.
 constexpr std::uint32_t events_per_slice = 64;
+/// As many of others' events as a proxy passes on in its sender's time.
+constexpr std::uint32_t events_within = 16;
 
 constexpr std::size_t up(std::size_t n, std::size_t align) noexcept {
   return (n + align - 1) / align * align;
@@ -111,6 +113,26 @@ void shell::enqueue(caf::mailbox_element_ptr message, caf::execution_unit*) {
 }
 
 // ---- what a cell needs of CAF ---------------------------------------------------------------
+
+/// Something has come into the user lane. What an actor on this thread sends to one elsewhere is
+/// passed on by this very thread: it is in the caches, and nobody need be woken. It leaves with the
+/// sender's slice, hence not so for one with a thread to itself, which may stay in a handler.
+void cell::schedule_for_event() noexcept {
+  const cell* sender = this_worker.running;
+  if (!type_->proxy || !sender || sender->type_->proxy || sender->own_thread_ ||
+      this_worker.home != home_ || !this_worker.unit)
+    return schedule();
+  const cell_ptr alive{this};
+  const thread_context outer = this_worker;
+  this_worker.mark = nullptr;  // a stall is the sender's
+  std::uint32_t handled = 0;
+  const bool again = run(events_within, handled);
+  this_worker.mark = outer.mark;
+  this_worker.cell_ended = outer.cell_ended;
+  if (again) this_worker.unit->exec_later(&shell::of(*this));
+  else if (this_worker.after && !this_worker.is_guest && home_->clock.asleep())
+    home_->clock.rouse();  // to see if the slice does not end
+}
 
 void cell::schedule() noexcept {
   shell& self = shell::of(*this);

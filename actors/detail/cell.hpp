@@ -222,7 +222,7 @@ class cell {
   lane::outcome push(node* x) noexcept {
     const auto outcome = lane_.push(x, x->type->counted(), limit_);
     if (outcome == lane::outcome::wake) {
-      schedule();
+      schedule_for_event();
       return lane::outcome::put;
     }
     return outcome;
@@ -347,6 +347,7 @@ class cell {
   friend class coppice::system;
 
   void schedule() noexcept;
+  void schedule_for_event() noexcept;
   void raise_stop_token() noexcept;
   void refused(node* x, lane::outcome why) noexcept;
   void refused(request* x, lane::outcome why) noexcept;

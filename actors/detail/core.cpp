@@ -134,6 +134,21 @@ void end_of_slice() noexcept {
   }
 }
 
+void overdue_work::add(const void* of, action what) {
+  std::lock_guard lock{guard_};
+  all_.emplace_back(of, std::move(what));
+}
+
+void overdue_work::remove(const void* of) noexcept {
+  std::lock_guard lock{guard_};
+  std::erase_if(all_, [of](const auto& each) { return each.first == of; });
+}
+
+void overdue_work::run() {
+  std::lock_guard lock{guard_};
+  for (const auto& [of, what] : all_) what();
+}
+
 dead_letter_reason as_dead_letter(lane::outcome refused) noexcept {
   switch (refused) {
     case lane::outcome::stopped: return dead_letter_reason::stopped;

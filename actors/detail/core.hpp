@@ -35,7 +35,7 @@ struct slice_mark {
 /// Work that is put off to the end of the slice that made it, so that it is done once for all
 /// events of the slice: what they send to another node leaves in one write. A job that goes on
 /// alone puts it off over several slices, but not beyond the handler in which the clock's next
-/// millisecond begins.
+/// millisecond begins. If that handler goes on for milliseconds, see `overdue_work`.
 class after_slice {
  public:
   virtual void slice_ended() noexcept = 0;
@@ -54,6 +54,7 @@ struct thread_context {
   slice_mark* mark = nullptr;
   std::uint32_t shard = 0;    ///< which timing wheel this thread enters deadlines into
   std::uint32_t handled = 0;  ///< events handled by the last job, for the fairness limit
+  bool is_guest = false;  ///< a delivery, which another thread than the clock's looks after
   bool job_owns_itself = false;  ///< the last job was a cell: nothing of it may be touched
   bool cell_ended = false;       ///< and it has ended
   after_slice* after = nullptr;  ///< what is to be done when the slice has ended
@@ -144,6 +145,22 @@ class dead_letter_office {
   std::uint64_t left_out_ = 0;
 };
 
+/// What slices have put off, done by whoever sees that one of them does not end.
+class overdue_work {
+ public:
+  using action = std::function<void()>;
+
+  /// `of` names it for `remove`. The action may run on any thread, beside the slices.
+  void add(const void* of, action what);
+  /// Waits for the action if it runs.
+  void remove(const void* of) noexcept;
+  void run();
+
+ private:
+  std::mutex guard_;
+  std::vector<std::pair<const void*, action>> all_;
+};
+
 /// What all cells of a system share and CAF has no part in.
 struct core {
   explicit core(tick (*reader)() noexcept) noexcept : clock(reader) {}
@@ -165,6 +182,7 @@ struct core {
   caf::scheduler::abstract_coordinator* scheduler = nullptr;
   clockwork clock;
   dead_letter_office letters;
+  overdue_work overdue;
   observer* watch = nullptr;
   std::mutex stop_guard;
   std::unordered_map<const cell*, std::stop_source> stop_sources;

@@ -48,21 +48,29 @@ void put_unresolved(writer& to, std::uint32_t correlation, errc code, std::strin
   to.text(why);
 }
 
-/// What this thread's slice has sent leaves when the slice has ended.
+/// What this thread's slice has sent leaves when the slice has ended, or when it is many.
 class flusher final : public detail::after_slice {
  public:
-  void note(const std::shared_ptr<outlet>& way, tick now) {
-    if (!ways_.empty() && ways_.back() == way) return;
-    if (ways_.empty()) detail::this_worker.put_off(*this, now);
-    if (std::find(ways_.begin(), ways_.end(), way) == ways_.end()) ways_.push_back(way);
+  void note(const std::shared_ptr<outlet>& way, const detail::clockwork& clock) {
+    if (ways_.empty()) detail::this_worker.put_off(*this, clock.now());
+    if (ways_.empty() || ways_.back() != way)
+      if (std::find(ways_.begin(), ways_.end(), way) == ways_.end()) ways_.push_back(way);
+    if (++messages_ < many) return;
+    for (const auto& each : ways_) each->flush();
+    messages_ = 0;
   }
   void slice_ended() noexcept override {
     for (const auto& way : ways_) way->flush();
     ways_.clear();
+    messages_ = 0;
   }
 
  private:
+  /// The peer has something to do meanwhile.
+  static constexpr std::uint32_t many = 256;
+
   std::vector<std::shared_ptr<outlet>> ways_;
+  std::uint32_t messages_ = 0;  ///< since something left
 };
 
 /// Of the actor that a proxy stands for: there may be two for one, by path and by ref.
@@ -110,7 +118,7 @@ void conversation::flush_soon() noexcept {
     return;
   }
   thread_local flusher here;
-  here.note(way_, with_.home.clock.now());
+  here.note(way_, with_.home.clock);
 }
 
 /// A request of the peer's, which keeps this until it is answered.

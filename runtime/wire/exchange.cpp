@@ -38,9 +38,13 @@ exchange::exchange(system& home, directory& here, exchange_options options)
     : impl_(std::make_unique<implementation>(detail::core_of(home), here, std::move(options))) {
   for (const std::string& name : impl_->options.peers)
     impl_->peers.push_back(std::make_unique<counterpart>(*this, impl_->home, impl_->options, name));
+  impl_->home.overdue.add(this, [this] {
+    for (const auto& p : impl_->peers)
+      if (const auto with = p->now().with) with->flush();
+  });
 }
 
-exchange::~exchange() = default;
+exchange::~exchange() { impl_->home.overdue.remove(this); }
 
 counterpart* exchange::peer(std::string_view name) noexcept {
   for (const auto& p : impl_->peers)

@@ -167,6 +167,7 @@ class conversation final : public detail::ref_port {
   outlet::outcome send_owed(lane on, std::span<const std::byte> message) noexcept;
   /// What must come behind all that has been sent by now: the peer takes it when it has it by both.
   void send_owed_by_both(std::span<const std::byte> message) noexcept;
+  void flush() noexcept { way_->flush(); }
   /// Flushes at the end of the slice, or now when none runs.
   void flush_soon() noexcept;
   void write(detail::writer& to, cell* x) override;

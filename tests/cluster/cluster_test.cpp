@@ -37,6 +37,33 @@ class store : public actor<take, note> {
   int stock_ = 100;
 };
 
+struct report {};
+
+/// Sends, and stays in its handler until that has arrived.
+class stubborn : public actor<report> {
+ public:
+  stubborn(ref<note> to, std::atomic<int>* arrived) : to_(std::move(to)), arrived_(arrived) {}
+  void on(const report&) {
+    for (int i = 1; i <= 2; ++i) {
+      send(to_, note{i});
+      eventually([&] { return *arrived_ == i; });
+    }
+  }
+
+ private:
+  ref<note> to_;
+  std::atomic<int>* arrived_;
+};
+
+class arrivals : public actor<note> {
+ public:
+  explicit arrivals(std::atomic<int>* last) : last_(last) {}
+  void on(const note& n) { *last_ = n.number; }
+
+ private:
+  std::atomic<int>* last_;
+};
+
 }  // namespace
 
 TEST_CASE("nodes find each other, and an ask crosses the wire and comes back") {
@@ -80,6 +107,20 @@ TEST_CASE("events arrive in their order, however many") {
   CHECK(c[0].outside().ask(far, take{0}, 10s));
   REQUIRE(notes.size() == many);
   for (int i = 0; i < many; ++i) REQUIRE(notes[static_cast<std::size_t>(i)] == i);
+}
+
+TEST_CASE("what a handler has sent leaves although the handler does not return") {
+  local::cluster c{2};
+  REQUIRE(c.all_up());
+  std::atomic<int> last{0};
+  c[1].system->spawn<arrivals>({.id = "arrivals"}, &last);
+  const auto far = c[0].cluster->find<note>("beta:/arrivals", 5s).value();
+  spawn_options how{.id = "stubborn"};
+  SUBCASE("on a worker") {}
+  SUBCASE("on a thread to itself") { how.own_thread = true; }
+  const auto busy = c[0].system->spawn<stubborn>(how, far, &last);
+  c[0].outside().send(busy, report{});
+  CHECK(eventually([&] { return last == 2; }));
 }
 
 TEST_CASE("a node that stops says goodbye, and is told as left") {
