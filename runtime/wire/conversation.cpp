@@ -746,15 +746,20 @@ bool conversation::on_relation(message_kind what, reader& from) {
   }
   switch (what) {
     case message_kind::watch: {
+      bool fresh = false, full = false;
       {
         std::lock_guard lock{guard_};
-        if (watches_.size() >= with_.options.limits.remote_addresses) return true;
-        const auto [at, fresh] = watches_.try_emplace({number_there(*other), who->number()},
-                                                      watch{other, who, incarnation});
-        at->second.incarnation = incarnation;
-        at->second.under[pinned] = true;
-        if (!fresh) break;
+        const std::pair key{number_there(*other), who->number()};
+        fresh = !watches_.contains(key);
+        full = fresh && watches_.size() >= with_.options.limits.remote_addresses;
+        if (!full) {
+          watch& w = watches_.try_emplace(key, watch{other, who, incarnation}).first->second;
+          w.incarnation = incarnation;
+          w.under[pinned] = true;
+        }
       }
+      if (full) refuse_watch(**remote, *who, incarnation);
+      if (full || !fresh) break;
       if (who->tell(control::watch, {}, other.get())) break;
       // Nothing tells of an end that has been: this says it in its place.
       auto* n = new notice_node<coppice::ended>(
@@ -779,6 +784,24 @@ bool conversation::on_relation(message_kind what, reader& from) {
     default: break;
   }
   return true;
+}
+
+/// The watcher is told as when the session ends: from now on nobody will tell it.
+void conversation::refuse_watch(const remote_address& watcher, const cell& watched,
+                                std::uint32_t incarnation) {
+  const std::uint64_t known = watcher.handle.load(std::memory_order_acquire);
+  if (known >> 32 != number_) return;
+  std::vector<std::byte>& bytes = scratch();
+  writer to{bytes, this};
+  put_ended(to, static_cast<std::uint32_t>(known),
+            {watched.path(), watched.number(), 0,
+             exit_reason{exit_reason::kind::unreachable,
+                         make_cause("too many actors are watched: limits.remote_addresses",
+                                    watched.path())},
+             false},
+            incarnation, with_.options.node);
+  send_owed(watcher.on, bytes);
+  flush_soon();
 }
 
 bool conversation::on_signal(reader& from) {

@@ -62,6 +62,10 @@ void put_causes(detail::writer& to, const cause_ptr& chain, std::string_view nod
 bool get_causes(detail::reader& from, cause_ptr& chain);
 void put_reason(detail::writer& to, const exit_reason& why, std::string_view node);
 bool get_reason(detail::reader& from, exit_reason& why);
+/// What becomes of an actor of `node`, for the watcher that the peer knows by `handle` and that
+/// calls its incarnation `watcher`.
+void put_ended(detail::writer& to, std::uint32_t handle, const ended& e, std::uint32_t watcher,
+               std::string_view node);
 
 template <class T>
 bool get_number(detail::reader& from, T& value) {
@@ -259,6 +263,7 @@ class conversation final : public detail::ref_port {
   void say_gone(std::uint32_t correlation);
   void say_unresolved(lane on, std::uint32_t correlation, errc code, std::string_view why);
   void refuse(lane on, std::uint32_t correlation, errc code, const cause_ptr& why);
+  void refuse_watch(const remote_address& watcher, const cell& watched, std::uint32_t incarnation);
   bool may(std::string_view path, std::string_view what) const;
 
   counterpart& with_;

@@ -80,4 +80,16 @@ bool get_reason(reader& from, exit_reason& why) {
   return true;
 }
 
+void put_ended(writer& to, std::uint32_t handle, const ended& e, std::uint32_t watcher,
+               std::string_view node) {
+  to.unsigned_integer(static_cast<std::uint64_t>(message_kind::ended));
+  to.unsigned_integer(handle);
+  to.unsigned_integer(e.number);
+  to.text(e.path);
+  to.unsigned_integer(e.incarnation);
+  put_reason(to, e.reason, node);
+  to.boolean(e.gone);
+  to.unsigned_integer(watcher);
+}
+
 }  // namespace coppice::wire

@@ -472,13 +472,7 @@ bool proxy::forward_end(node* x) {
   }
   std::vector<std::byte>& bytes = scratch();
   writer to{bytes, with_.get()};
-  begin(to, message_kind::ended).unsigned_integer(handle);
-  to.unsigned_integer(e.number);
-  to.text(e.path);
-  to.unsigned_integer(e.incarnation);
-  put_reason(to, e.reason, exchange_access::options(*at_->space).node);
-  to.boolean(e.gone);
-  to.unsigned_integer(watching->incarnation);
+  put_ended(to, handle, e, watching->incarnation, exchange_access::options(*at_->space).node);
   if (!send(bytes)) return false;
   detail::destroy(x);
   return true;

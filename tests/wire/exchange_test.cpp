@@ -401,6 +401,35 @@ TEST_CASE("when the session ends a watcher is told unreachable, not ended, and w
   CHECK(s.told == std::vector<std::string>{"beta:/store#1 shutdown, gone"});
 }
 
+TEST_CASE("a watch beyond the limit is told at once that nobody will tell it") {
+  struct watcher : actor<ended> {
+    watcher(std::vector<std::string>* told, std::vector<ref<take>> all) : told_(told), all_(all) {}
+    void started() {
+      for (const auto& each : all_) watch(each);
+    }
+    void on(const ended& e) { told_->push_back(e.path + " " + std::string{name(e.reason.what())}); }
+    std::vector<std::string>* told_;
+    std::vector<ref<take>> all_;
+  };
+  std::vector<std::string> first, second;
+  shop s{1, {.remote_addresses = 3}};
+  s.open();
+  const auto other = s.beta.run.system().spawn<store>({.id = "other"}, &s.notes);
+  s.connect();
+  const std::vector<ref<take>> all{s.alpha.at<take>("beta:/store"),
+                                   s.alpha.at<take>("beta:/other")};
+  s.alpha.run.system().spawn<watcher>({.id = "first"}, &first, all);
+  s.settle();
+  s.alpha.run.system().spawn<watcher>({.id = "second"}, &second, all);
+  s.settle();
+  CHECK(first.empty());
+  CHECK(second == std::vector<std::string>{"beta:/other unreachable"});
+  s.beta.run.system().stop(other);
+  s.settle();
+  CHECK(first == std::vector<std::string>{"beta:/other shutdown"});
+  CHECK(second == std::vector<std::string>{"beta:/other unreachable"});
+}
+
 TEST_CASE("a watch that was given up is not told") {
   struct fickle : actor<note, ended> {
     fickle(std::vector<std::string>* told, ref<take> whom) : told_(told), whom_(whom) {}
