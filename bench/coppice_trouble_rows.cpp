@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <new>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -64,10 +65,18 @@ class witness : public actor<member_changed> {
 };
 
 /// A pair of nodes in which the other one is signalled, `after` it has been met. When that was.
+/// `end_of_socket`: the other process has a bare socket besides; when that reads as ended.
 clock::time_point signal_other(std::string_view profile, int number,
-                               std::chrono::milliseconds after, hearsay& told) {
+                               std::chrono::milliseconds after, hearsay& told,
+                               clock::time_point* end_of_socket = nullptr) {
   const cluster_on_loopback all{{.profile = profile}};
-  const far_node beta{all, "beta", [](children& c) { c.add<resident>("resident"); }};
+  const bare_listener listener;
+  const far_node beta{all, "beta", [](children& c) { c.add<resident>("resident"); },
+                      [&](node&) {
+                        if (end_of_socket) echo_numbers(bare_socket{listener.accept()});
+                      }};
+  std::optional<bare_socket> bare;
+  if (end_of_socket) bare.emplace(listener.connect());
   ref<member_changed> follower;
   node alpha{all.options("alpha"),
              [&](children& c) { follower = c.add<witness>("witness", &told); }};
@@ -78,6 +87,11 @@ clock::time_point signal_other(std::string_view profile, int number,
   std::this_thread::sleep_for(after);
   const auto begin = clock::now();
   beta.signal(number);
+  if (bare) {
+    std::uint64_t none = 0;
+    check(!bare->read(none), "a killed process has answered");
+    *end_of_socket = clock::now();
+  }
   told.given_up.wait();
   return begin;
 }
@@ -244,13 +258,17 @@ void check_books(ledger& of, node& sender, std::uint64_t pushed, std::uint64_t f
 }  // namespace
 
 void kill_to_unreachable(std::chrono::seconds) {
-  std::vector<double> ours, bare;
+  std::vector<double> ours, bare, bare_of_node;
   for (std::uint64_t i = 0; i < kills; ++i) {
-    hearsay told;
-    const auto begin = signal_other("default", SIGKILL, 50ms, told);
+    hearsay told, told_again;
+    auto begin = signal_other("default", SIGKILL, 50ms, told);
     ours.push_back(ms_between(begin, told.unreachable));
     bare.push_back(kill_to_end_of_socket());
+    clock::time_point ended;
+    begin = signal_other("default", SIGKILL, 50ms, told_again, &ended);
+    bare_of_node.push_back(ms_between(begin, ended));
   }
+  report("kill_to_end_of_socket", percentile(bare_of_node, 50), "ms");
   report("kill_to_unreachable", percentile(ours, 50), "ms");
   report_reference("kill_to_unreachable", percentile(bare, 50), "ms");
 }
