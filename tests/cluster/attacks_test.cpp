@@ -114,6 +114,8 @@ struct options {
   bool tls = false;
   std::uint32_t lines_per_second = 1'000;
   std::chrono::milliseconds patience = 5s;  ///< with handshakes
+  /// What hangs shows, and a machine under load does not.
+  std::chrono::milliseconds unreachable_after = 10s;
 };
 
 /// `alpha`, which is attacked, and `beta`, which must not notice; `gamma` is in the configuration.
@@ -151,8 +153,9 @@ class town {
           x.limits.remote_addresses = 4'096;
           x.limits.pending_asks = 1'000;
           x.limits.handshake_deadline = options_.patience;
-          // What hangs shows, and a machine under load does not.
-          x.liveness = {.suspect_after = 5s, .unreachable_after = 10s};
+          x.limits.session_limit = options_.unreachable_after;
+          x.liveness = {.suspect_after = options_.unreachable_after / 2,
+                        .unreachable_after = options_.unreachable_after};
         },
         [this, name](wire::socket_options& x) { x = sockets(name); });
   }
@@ -672,6 +675,19 @@ TEST_CASE("an actor that is busy collects no more who wait for room than a peer 
   one->hears(message_kind::reply, 10 + 999);
   one->say(pieces(message(message_kind::credit, {to.number, 5'000, 60'000})));
   one->hears(message_kind::reply, 5'000);
+}
+
+TEST_CASE("a node that lives and confirms nothing loses its session at the limit") {
+  town t{{.unreachable_after = 3s}};
+  const auto one = t.enter();
+  one->join();
+  REQUIRE(one->resolve("/store").number != 0);  // the answer is never confirmed
+  CHECK(eventually([&] {
+    one->say(frame(frame_kind::heartbeat));
+    return t.alpha->cluster->traffic().sessions_ended == 1;
+  }));
+  CHECK(t.said("node gamma has confirmed nothing for 3000 ms of what it was sent").size() == 1);
+  CHECK(t.said("nothing was heard of node gamma").empty());
 }
 
 TEST_CASE("a flood of anything by one bad node slows the others down and no more") {
