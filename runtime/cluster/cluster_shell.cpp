@@ -19,7 +19,7 @@ namespace {
 constexpr auto actors_period = 100ms;
 constexpr std::size_t most_followers = 1'000;
 /// A gossip frame fits into one frame.
-constexpr std::size_t longest_config = 24 * 1'024;
+constexpr std::size_t longest_config = std::size_t{24} * 1'024;
 
 std::uint64_t chance() {
   static thread_local std::random_device device;

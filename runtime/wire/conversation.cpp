@@ -24,7 +24,7 @@ enum class ref_kind : std::uint8_t {
 /// What is built of one message may take this many times its bytes, and this much more: an empty
 /// string takes one byte on the wire and 32 in memory.
 constexpr std::size_t growth = 64;
-constexpr std::size_t allowance = 64 * 1'024;
+constexpr std::size_t allowance = std::size_t{64} * 1'024;
 
 constexpr std::size_t longest_path = 4'096;
 constexpr std::size_t longest_table = 1'024;
@@ -458,7 +458,7 @@ bool conversation::on_request(lane on, reader& from) {
   x->chain = chain;
   x->held = length > 0;
   x->seq = correlation;
-  constexpr std::uint64_t week_ms = 7 * 86'400'000;
+  constexpr std::uint64_t week_ms = std::uint64_t{7} * 86'400'000;
   x->until = with_.home.clock.now() + static_cast<tick>(std::min(left, week_ms)) + 1;
   await_answer(on, *x);
   who->ask(x);

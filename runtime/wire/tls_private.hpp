@@ -46,7 +46,7 @@ class tls_stream {
   /// Nothing of what was fed is left: to ask `read` once more would only take time.
   bool used_up() const noexcept { return input_.empty() && SSL_has_pending(ssl_.get()) == 0; }
 
-  static constexpr std::size_t record_bytes = 16 * 1024;
+  static constexpr std::size_t record_bytes = std::size_t{16} * 1024;
   /// Makes one record of at most `record_bytes`. False: the stream has broken, see `why`.
   bool write(std::span<const std::byte> plain);
   /// Tells the peer that nothing more will come.
