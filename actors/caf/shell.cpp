@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include <caf/actor_config.hpp>
 #include <caf/actor_system.hpp>
@@ -115,20 +116,20 @@ void shell::enqueue(caf::mailbox_element_ptr message, caf::execution_unit*) {
 // ---- what a cell needs of CAF ---------------------------------------------------------------
 
 /// Something has come into the user lane. What an actor on this thread sends to one elsewhere is
-/// passed on by this very thread: it is in the caches, and nobody need be woken. It leaves with the
-/// sender's slice, hence not so for one with a thread to itself, which may stay in a handler.
+/// passed on by this very thread, whose caches it is in, and nobody need be woken. It leaves with
+/// the sender's slice, hence not so for one with a thread to itself, which may stay in a handler.
 void cell::schedule_for_event() noexcept {
   const cell* sender = this_worker.running;
   if (!type_->proxy || !sender || sender->type_->proxy || sender->own_thread_ ||
       this_worker.home != home_ || !this_worker.unit)
     return schedule();
   const cell_ptr alive{this};
-  const thread_context outer = this_worker;
-  this_worker.mark = nullptr;  // a stall is the sender's
+  slice_mark* const marks = std::exchange(this_worker.mark, nullptr);  // a stall is the sender's
+  const bool ended = this_worker.cell_ended;
   std::uint32_t handled = 0;
   const bool again = run(events_within, handled);
-  this_worker.mark = outer.mark;
-  this_worker.cell_ended = outer.cell_ended;
+  this_worker.mark = marks;
+  this_worker.cell_ended = ended;
   if (again) this_worker.unit->exec_later(&shell::of(*this));
   else if (this_worker.after && !this_worker.is_guest && home_->clock.asleep())
     home_->clock.rouse();  // to see if the slice does not end

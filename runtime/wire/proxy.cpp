@@ -323,7 +323,7 @@ void proxy::look_up_here() {
               const bool found = x && (number == 0 || x->number() == number);
               auto* n = new news{found ? news::about::resolved : news::about::unresolved};
               if (found) n->from = x;
-        // Another one has the path, or nobody: the one that was meant has ended.
+              // Another one has the path, or nobody: the one that was meant has ended.
               const bool gone = !found && number != 0 && (x || sure);
               n->code = gone ? errc::gone : errc::stopped;
               n->text = gone ? "the address has ended" : "there is no such actor at the moment";

@@ -145,16 +145,8 @@ http = ")" + alpha->server.address() + "\"\n");
     return {.tls = http::certificates{"shop", path + "/certs/ca.crt", own + ".crt", own + ".key"},
             .admins = {"alpha"}};
   }
-  std::vector<std::string> as(const std::string& who, std::vector<std::string> arguments) const {
-    for (const std::string& more :
-         {std::string{"--config"}, cluster, std::string{"--certificate"},
-          path + "/certs/" + who + ".crt", std::string{"--key"}, path + "/certs/" + who + ".key"})
-      arguments.push_back(more);
-    return arguments;
-  }
 
   std::unique_ptr<small_node> alpha, beta;
-  std::string cluster;
 };
 
 /// A port where nobody listens.

@@ -29,7 +29,17 @@ struct folder {
     std::ofstream{path + '/' + name} << text;
     return path + '/' + name;
   }
+  /// Arguments about `cluster`, with the certificate of `who` that lies in `certs`.
+  std::vector<std::string> as(const std::string& who, std::vector<std::string> arguments) const {
+    for (const std::string& more :
+         {std::string{"--config"}, cluster, std::string{"--certificate"},
+          path + "/certs/" + who + ".crt", std::string{"--key"}, path + "/certs/" + who + ".key"})
+      arguments.push_back(more);
+    return arguments;
+  }
+
   std::string path;
+  std::string cluster{};  ///< the file of that name, once it is written
 };
 
 struct said {

@@ -69,15 +69,7 @@ http = ")" + free_address() + "\"\n");
       REQUIRE(nodes.back()->start());
     }
   }
-  std::vector<std::string> as(const std::string& who, std::vector<std::string> arguments) const {
-    for (const std::string& more :
-         {std::string{"--config"}, cluster, std::string{"--certificate"},
-          path + "/certs/" + who + ".crt", std::string{"--key"}, path + "/certs/" + who + ".key"})
-      arguments.push_back(more);
-    return arguments;
-  }
 
-  std::string cluster;
   std::vector<std::unique_ptr<node>> nodes;
 };
 
