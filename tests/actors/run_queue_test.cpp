@@ -137,7 +137,8 @@ TEST_CASE("a job in the slot is taken once by its owner and by one that empties 
   queue q;
   std::atomic<bool> owner_done{false};
   std::atomic<std::size_t> taken_by_other{0};
-  const auto run = [](job* j) { j->ran.fetch_add(1, std::memory_order_relaxed); };
+  // Released to whoever sees that it ran and frees the job.
+  const auto run = [](job* j) { j->ran.fetch_add(1, std::memory_order_release); };
   std::thread other{[&] {
     while (!owner_done.load())
       if (job* j = q.take_next()) {
