@@ -92,7 +92,7 @@ result<cell_ptr> exchange_access::own(exchange& x, std::string_view path, std::u
   at->path = path;
   at->pinned = number != 0;
   at->number.store(number, std::memory_order_relaxed);
-  return all.own[key] = make_proxy(all.home, std::move(at));
+  return all.own[key] = make_own_proxy(all.home, std::move(at));
 }
 
 void exchange::began(counterpart& with, std::shared_ptr<outlet> way, bool reborn) {

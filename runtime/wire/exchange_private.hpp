@@ -20,7 +20,8 @@
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 
 /// What the parts of the exchange share: exchange.cpp (peers, their proxies), conversation.cpp (one
-/// session: what comes in, answers, tables), proxy.cpp (what goes out), messages.cpp (their bytes).
+/// session: what comes in, answers, tables), proxy.cpp (what goes out), own_proxy.cpp (what goes to
+/// an actor of this very node), messages.cpp (their bytes).
 namespace coppice::wire {
 
 using detail::cell;
@@ -29,7 +30,6 @@ using detail::tick;
 
 class conversation;
 class counterpart;
-class proxy;
 using conversation_ptr = boost::intrusive_ptr<conversation>;
 
 /// The first byte of each message. Written down in docs/internals/wire.md; never renumbered.
@@ -120,6 +120,7 @@ struct remote_address {
 const std::shared_ptr<remote_address>* address_of(const cell& x) noexcept;
 
 cell_ptr make_proxy(detail::core& home, std::shared_ptr<remote_address> at);
+cell_ptr make_own_proxy(detail::core& home, std::shared_ptr<remote_address> at);
 
 /// What a proxy is told. Travels in its system list.
 struct news : detail::control_node {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <coppice/actors/codec/shape.hpp>
-#include <coppice/runtime/wire/exchange_private.hpp>
+#include <coppice/runtime/wire/stand_in_private.hpp>
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 namespace coppice::wire {
@@ -14,15 +13,9 @@ using detail::node;
 using detail::node_kind;
 using detail::notice_node;
 using detail::request;
-using detail::took;
 using detail::writer;
 
 namespace {
-
-/// A target that was not there is asked for again at most so often.
-constexpr tick retry_ms = 100;
-/// Exit signals that wait until the target is known.
-constexpr std::size_t most_signals = 1'000;
 
 /// What the proxies of a thread encode into; kept for its capacity.
 std::vector<std::byte>& scratch() {
@@ -36,85 +29,38 @@ writer& begin(writer& to, message_kind what) {
   return to;
 }
 
-struct refusal {
-  errc code;
-  dead_letter_reason letter;
-  std::string why;
-};
-
 }  // namespace
 
-const detail::node_type news::type_record{&discard, nullptr, node_kind::control};
-
-void tell(cell& whom, news* what) noexcept {
-  if (!whom.push_system(what)) detail::destroy(what);
-}
-
-/// Stands for an actor on another node. Passes on what it receives, in its order; what cannot be
-/// passed on yet waits, and everything behind it.
-class proxy final : public actor_base {
+/// Stands for an actor on another node: writes what it receives into the messages of the session.
+class proxy final : public stand_in {
  public:
-  explicit proxy(const std::shared_ptr<remote_address>& at) : at_(at) {
-    cell_->trap_exits(true);
-    if (!at_->peer) return;
+  explicit proxy(const std::shared_ptr<remote_address>& at) : stand_in(at) {
     counterpart::state now = at_->peer->now();
     with_ = std::move(now.with);
     cut_off_ = now.unreachable;
     why_ = std::move(now.why);
   }
-  ~proxy() {
-    if (held_) refuse(held_, {errc::gone, dead_letter_reason::gone, "the address has ended"});
-  }
 
-  took handle(node* x) {
-    if (x->type->kind == node_kind::request && is_reach(x)) {
-      reach_for(x);
-      return took::kept;
+  void handle(node* x) {
+    if (x->type->kind == node_kind::request && is_reach(x)) [[unlikely]] {
+      if (!reach(x)) hold(x);
+    } else if (!forward(x)) {
+      hold(x);
     }
-    if (!forward(x)) hold(x);
-    return took::kept;
   }
-  void hear(control_node& c);
+  void hear(news& n);
   void control_from(control_node& c);
 
  private:
-  enum class state : std::uint8_t { unknown, asked, ready, absent };
   struct way_for {
     const event_type* event;
     std::uint32_t index;
     errc refused;  ///< zero: it is taken
     std::string why;
   };
-  struct watcher {
-    cell_ptr who;
-    std::uint32_t incarnation;
-  };
-
-  struct signal {
-    cell_ptr from;
-    exit_reason why;
-    bool linked;
-  };
-
-  static bool is_reach(const node* x) {
-    return x->type == &detail::request_node<detail_wire::reach>::as_request;
-  }
-
-  void hold(node* x) {
-    held_ = x;
-    cell_->listen(detail::listening::to_none);
-  }
   /// Goes on with what was held.
   void go_on() {
-    if (held_) {
-      node* x = std::exchange(held_, nullptr);
-      const bool reaching = is_reach(x);
-      if (reaching ? !try_reach(x) : !forward(x)) {
-        held_ = x;
-        return;
-      }
-    }
-    cell_->listen(detail::listening::to_all);
+    if (node* x = take_held()) handle(x);
   }
 
   static const detail::node_type& end_behind() {
@@ -131,28 +77,22 @@ class proxy final : public actor_base {
 
   bool forward(node* x);
   bool goes_behind_others(node* x);
-  bool forward_here(node* x);
   bool forward_event(node* x);
   bool forward_credit(request* x);
   bool forward_end(node* x);
   bool forward_signal(node* x);
-  bool try_reach(node* x);
-  void reach_for(node* x) {
-    if (!try_reach(x)) hold(x);
-  }
+  bool reach(node* x);
 
   /// Asks who is there. True: it has been asked. `anew`: not for whomever the handle names.
   bool resolve(bool anew = false);
-  void look_up_here();
-  void wait_for_time() {
-    if (at_->peer) at_->peer->wait_for_time(cell_ptr{cell_});
-  }
-  bool wants_target() const {
-    return held_ || !watchers_.empty() || !links_.empty() || !signals_.empty();
+  void wait_for_time() { at_->peer->wait_for_time(cell_ptr{cell_}); }
+  /// Now, or a while after nobody was found.
+  void ask_again() {
+    if (state_ == state::absent) wait_for_time();
+    else resolve();
   }
   std::uint32_t handle_now() const;
   const way_for& way(const event_type& event);
-  void refuse(node* x, const refusal& why) noexcept;
   outlet::outcome try_send(std::span<const std::byte> message);
   bool send(std::span<const std::byte> message);
   void send_owed(std::span<const std::byte> message);
@@ -162,49 +102,26 @@ class proxy final : public actor_base {
                   std::string_view from_path, const exit_reason& why, bool linked) const;
   void send_signals();
   void forget_target();
-  void relate_here(control what);
-  void signal_here();
-  void hear_end_here(node* x);
-  void tell_watchers(std::uint32_t incarnation, const exit_reason& why, bool gone);
-  void tell_links(const exit_reason& why);
-  void lose(const exit_reason& why, bool gone);
   void end_address(const exit_reason& why);
   void begin_going();
   void become_gone();
   void end_if_unrelated();
   void give_back();
-  /// Nobody was there a moment ago, or will be again.
-  bool is_absent() const { return state_ == state::absent && now() < retry_at_; }
-  bool is_gone() const { return at_->gone.load(std::memory_order_relaxed); }
   /// Its node has been asked to say so behind all that the actor has sent.
   bool is_going() const { return ending_ && state_ == state::asked; }
-  refusal absence() const { return {absent_code_, absent_letter_, absent_why_}; }
-  tick now() const { return cell_->now(); }
 
-  const std::shared_ptr<remote_address> at_;
   conversation_ptr with_;
-  state state_ = state::unknown;
   bool cut_off_ = false;
   bool ending_ = false;  ///< the address has ended, and not all have been told
   std::string why_;  ///< it is cut off
-  node* held_ = nullptr;
-  cell_ptr here_;  ///< on this very node: the actor itself
   std::vector<table_entry> table_;
   std::vector<way_for> ways_;
-  std::vector<watcher> watchers_;
-  std::vector<cell_ptr> links_;
-  std::vector<signal> signals_;
-  errc absent_code_{};
-  dead_letter_reason absent_letter_{};
-  std::string absent_why_;
-  tick retry_at_ = 0;
 };
 
 // ---- what goes out ----------------------------------------------------------------------------
 
 /// False: not yet. Otherwise it has been dealt with.
 bool proxy::forward(node* x) {
-  if (!at_->peer) return forward_here(x);
   if (!with_ || with_->closed()) {
     if (!cut_off_) return false;
     refuse(x, {errc::unreachable, dead_letter_reason::unreachable, why_});
@@ -234,68 +151,6 @@ bool proxy::goes_behind_others(node* x) {
   return false;
 }
 
-bool proxy::forward_here(node* x) {
-  if (x->type->kind == node_kind::notice) {
-    hear_end_here(x);
-    return true;
-  }
-  if (here_ && here_->state() == detail::cell_state::ended) {
-    here_ = {};
-    state_ = state::unknown;
-  }
-  if (!here_) {
-    if (is_absent()) {
-      refuse(x, absence());
-      return true;
-    }
-    if (state_ != state::asked) look_up_here();
-    return false;
-  }
-  switch (x->type->kind) {
-    case node_kind::request:
-    case node_kind::credit: here_->ask(static_cast<request*>(x)); break;
-    case node_kind::event: here_->send(x); break;
-    default: detail::destroy(x); break;
-  }
-  return true;
-}
-
-void proxy::hear_end_here(node* x) {
-  if (is_end(x)) {
-    const ended& e = static_cast<notice_node<ended>*>(x)->value;
-    tell_watchers(e.incarnation, e.reason, e.gone);
-    if (e.gone) {
-      watchers_.clear();
-      here_ = {};
-      state_ = state::unknown;
-    }
-  } else {
-    tell_links(static_cast<notice_node<exit_signal>*>(x)->value.reason);
-  }
-  detail::destroy(x);
-}
-
-/// Of an actor of this very node: its end comes to the proxy, which passes it on under the address
-/// that is watched.
-void proxy::relate_here(control what) {
-  if (here_ && here_->tell(what, {}, cell_)) return;
-  here_ = {};
-  if (state_ != state::asked) look_up_here();
-}
-
-void proxy::signal_here() {
-  for (const signal& s : std::exchange(signals_, {})) {
-    if (!s.linked) {
-      s.from->signal_end(here_.get(), s.why, false);
-      continue;
-    }
-    cell_->signal_end(here_.get(), s.why, true);
-    // That has used up the link, which stands for all of them.
-    if (!links_.empty()) relate_here(control::link);
-    if (!here_) return;
-  }
-}
-
 bool proxy::resolve(bool anew) {
   if (state_ == state::asked) return true;
   std::vector<std::byte>& bytes = scratch();
@@ -313,22 +168,6 @@ bool proxy::resolve(bool anew) {
   }
   state_ = state::asked;
   return true;
-}
-
-void proxy::look_up_here() {
-  state_ = state::asked;
-  exchange_access::here(*at_->space)
-      .find(at_->path,
-            [self = cell_ptr{cell_}, number = at_->number.load()](const cell_ptr& x, bool sure) {
-              const bool found = x && (number == 0 || x->number() == number);
-              auto* n = new news{found ? news::about::resolved : news::about::unresolved};
-              if (found) n->from = x;
-              // Another one has the path, or nobody: the one that was meant has ended.
-              const bool gone = !found && number != 0 && (x || sure);
-              n->code = gone ? errc::gone : errc::stopped;
-              n->text = gone ? "the address has ended" : "there is no such actor at the moment";
-              tell(*self, n);
-            });
 }
 
 /// The handle under which the node knows the target in this conversation; zero: it does not.
@@ -374,7 +213,7 @@ const proxy::way_for& proxy::way(const event_type& event) {
 
 bool proxy::forward_event(node* x) {
   if (is_absent()) {
-    refuse(x, absence());
+    refuse(x, absence_);
     return true;
   }
   if (state_ != state::ready) {
@@ -440,7 +279,7 @@ bool proxy::forward_event(node* x) {
 
 bool proxy::forward_credit(request* x) {
   if (is_absent()) {
-    refuse(x, absence());
+    refuse(x, absence_);
     return true;
   }
   if (state_ != state::ready) {
@@ -527,123 +366,75 @@ bool proxy::send(std::span<const std::byte> message) {
   return outcome == outlet::outcome::taken || outcome == outlet::outcome::too_large;
 }
 
-bool proxy::try_reach(node* x) {
-  auto* r = static_cast<detail::request_node<detail_wire::reach>*>(x);
-  const auto answer = [&](const refusal* why) {
-    if (why) r->fail(error{why->code, why->why, at_->place()});
-    else r->succeed({});
-    detail::answer(r);
-    return true;
-  };
-  if (at_->peer && (!with_ || with_->closed())) {
+bool proxy::reach(node* x) {
+  if (!with_ || with_->closed()) {
     if (!cut_off_) return false;
     const refusal why{errc::unreachable, {}, why_};
-    return answer(&why);
+    answer_reach(x, &why);
+    return true;
   }
-  if (!at_->peer && here_) return answer(nullptr);
   if (is_absent()) {
-    const refusal why = absence();
-    return answer(&why);
+    answer_reach(x, &absence_);
+    return true;
   }
   if (state_ != state::ready) {
-    if (at_->peer) resolve();
-    else if (state_ != state::asked) look_up_here();
+    resolve();
     return false;
   }
-  for (const event_type* event : r->value.events) {
+  for (const event_type* event : events_of(x)) {
     const way_for& w = way(*event);
     if (w.refused == errc{}) continue;
     const refusal why{w.refused, {}, w.why};
-    return answer(&why);
+    answer_reach(x, &why);
+    return true;
   }
-  return answer(nullptr);
-}
-
-void proxy::refuse(node* x, const refusal& why) noexcept {
-  switch (x->type->kind) {
-    case node_kind::request:
-    case node_kind::credit:
-      detail::answer_failed(static_cast<request*>(x), why.code, make_cause(why.why, at_->place()));
-      return;
-    case node_kind::event: cell_->home().dead(why.letter, x->type->event, cell_); break;
-    default: break;
-  }
-  detail::destroy(x);
+  answer_reach(x, nullptr);
+  return true;
 }
 
 // ---- relations --------------------------------------------------------------------------------
 
 void proxy::control_from(control_node& c) {
   cell* other = c.from.get();
+  const bool refuses = is_gone() && !is_going();
   switch (c.what) {
-    case control::watch:
-      if (is_gone() && !is_going()) {
-        auto* n = new notice_node<ended>(
-            {path(), cell_->number(), 0,
-             exit_reason{exit_reason::kind::noproc, make_cause(absent_why_, at_->place())}, true},
-            c.incarnation);
-        if (other->push(n) != detail::lane::outcome::put) detail::destroy(n);
+    case control::watch: {
+      const watcher w{c.from, c.incarnation};
+      if (refuses) {
+        tell_watcher(w, 0, reason(exit_reason::kind::noproc, absence_.why), true);
         break;
       }
-      watchers_.push_back({c.from, c.incarnation});
-      if (!at_->peer) {
-        if (watchers_.size() == 1 || !here_) relate_here(control::watch);
-      } else if (with_ && state_ == state::ready) {
-        send_watch(watchers_.back());
-      } else if (with_) {
-        if (state_ != state::absent) resolve();
-        else wait_for_time();
-      } else if (cut_off_) {
-        const watcher w = watchers_.back();
-        auto* n = new notice_node<ended>(
-            {path(), cell_->number(), 0,
-             exit_reason{exit_reason::kind::unreachable, make_cause(why_, at_->place())}, false},
-            w.incarnation);
-        if (w.who->push(n) != detail::lane::outcome::put) detail::destroy(n);
-      }
+      watchers_.push_back(w);
+      if (with_ && state_ == state::ready) send_watch(w);
+      else if (with_) ask_again();
+      else if (cut_off_) tell_watcher(w, 0, reason(exit_reason::kind::unreachable, why_), false);
       break;
+    }
     case control::unwatch:
-      if (std::erase_if(watchers_, [&](const watcher& w) { return w.who.get() == other; }))
-        send_relation(message_kind::unwatch, other);
-      if (here_ && watchers_.empty()) here_->tell(control::unwatch, {}, cell_);
+      if (drop_watcher(c.from)) send_relation(message_kind::unwatch, other);
       end_if_unrelated();
       break;
     case control::link:
-      if (is_gone() && !is_going()) {
-        cell_->signal_end(
-            other, exit_reason{exit_reason::kind::noproc, make_cause(absent_why_, at_->place())},
-            true);
+      if (refuses) {
+        cell_->signal_end(other, reason(exit_reason::kind::noproc, absence_.why), true);
         break;
       }
-      if (at_->peer && !with_ && cut_off_) {
-        cell_->signal_end(
-            other, exit_reason{exit_reason::kind::unreachable, make_cause(why_, at_->place())},
-            true);
+      if (!with_ && cut_off_) {
+        cell_->signal_end(other, reason(exit_reason::kind::unreachable, why_), true);
         break;
       }
       links_.push_back(c.from);
-      if (!at_->peer) {
-        if (links_.size() == 1 || !here_) relate_here(control::link);
-      } else if (with_ && state_ == state::ready) send_relation(message_kind::link, other);
-      else if (with_ && state_ != state::absent) resolve();
-      else if (with_) wait_for_time();
+      if (with_ && state_ == state::ready) send_relation(message_kind::link, other);
+      else if (with_) ask_again();
       break;
     case control::unlink:
-      if (std::erase(links_, c.from)) send_relation(message_kind::unlink, other);
-      if (here_ && links_.empty()) here_->tell(control::unlink, {}, cell_);
+      if (drop_link(c.from)) send_relation(message_kind::unlink, other);
       end_if_unrelated();
       break;
     case control::signal:
-      if (c.flag) std::erase(links_, c.from);
-      if (is_gone() || is_absent() || (!with_ && cut_off_)) break;
-      if (signals_.size() == most_signals) {
-        cell_->home().dead(dead_letter_reason::overflow, nullptr, cell_);
-        break;
-      }
-      signals_.push_back({c.from, c.reason, c.flag});
-      if (here_) signal_here();
-      else if (!at_->peer && state_ != state::asked) look_up_here();
-      else if (with_ && state_ == state::ready) send_signals();
+      if (c.flag) drop_link(c.from);
+      if (is_gone() || is_absent() || (!with_ && cut_off_) || !keep_signal(c)) break;
+      if (with_ && state_ == state::ready) send_signals();
       else if (with_) resolve();
       break;
     default: break;
@@ -676,27 +467,6 @@ void proxy::send_relation(message_kind what, cell* other) {
   with_->write(to, other);
   if (what == message_kind::unwatch) to.boolean(at_->pinned);
   send_owed(bytes);
-}
-
-/// Whoever has a relation to the actor there is told that nobody knows about it any more, or that
-/// it has ended for ever.
-void proxy::lose(const exit_reason& why, bool gone) {
-  tell_watchers(0, why, gone);
-  if (gone) watchers_.clear();
-  signals_.clear();
-  tell_links(why);
-}
-
-void proxy::tell_watchers(std::uint32_t incarnation, const exit_reason& why, bool gone) {
-  for (const watcher& w : watchers_) {
-    auto* n =
-        new notice_node<ended>({path(), cell_->number(), incarnation, why, gone}, w.incarnation);
-    if (w.who->push(n) != detail::lane::outcome::put) detail::destroy(n);
-  }
-}
-
-void proxy::tell_links(const exit_reason& why) {
-  for (const cell_ptr& l : std::exchange(links_, {})) cell_->signal_end(l.get(), why, true);
 }
 
 /// Its node need not know the target by that handle any more, as far as this proxy goes.
@@ -732,12 +502,7 @@ void proxy::begin_going() {
 /// own, which comes behind what the actor has sent it: the proxy stays until they all have been.
 void proxy::become_gone() {
   ending_ = true;
-  at_->gone = true;
-  state_ = state::absent;
-  absent_code_ = errc::gone;
-  absent_letter_ = dead_letter_reason::gone;
-  absent_why_ = "the address has ended";
-  retry_at_ = std::numeric_limits<tick>::max();
+  become_absent_for_good();
   go_on();
   end_if_unrelated();
 }
@@ -746,8 +511,8 @@ void proxy::end_if_unrelated() {
   if (!ending_ || is_going() || !watchers_.empty() || !links_.empty()) return;
   ending_ = false;
   give_back();
-  if (at_->peer && !at_->pinned) return;
-  if (at_->peer) at_->peer->forget(*cell_);
+  if (!at_->pinned) return;
+  at_->peer->forget(*cell_);
   cell_->stop(exit_reason::normal(), 0, true);
 }
 
@@ -760,9 +525,7 @@ void proxy::forget_target() {
 
 // ---- what it is told --------------------------------------------------------------------------
 
-void proxy::hear(control_node& c) {
-  if (c.type != &news::type_record) return;
-  auto& n = static_cast<news&>(c);
+void proxy::hear(news& n) {
   switch (n.what_about) {
     case news::about::began:
       with_ = std::move(n.with);
@@ -777,7 +540,7 @@ void proxy::hear(control_node& c) {
       break;
     case news::about::reborn:
       if (at_->pinned) {
-        end_address(exit_reason{exit_reason::kind::noproc, make_cause(n.text, at_->place())});
+        end_address(reason(exit_reason::kind::noproc, n.text));
         break;
       }
       ending_ = false;
@@ -787,19 +550,13 @@ void proxy::hear(control_node& c) {
     case news::about::restarted: {
       with_ = nullptr;
       if (ending_) {
-        end_address(exit_reason{exit_reason::kind::noproc, make_cause(absent_why_, at_->place())});
+        end_address(reason(exit_reason::kind::noproc, absence_.why));
         if (at_->pinned) break;
       }
       if (!is_gone()) forget_target();
       const bool restarted = n.what_about == news::about::restarted;
-      const exit_reason why{
-          restarted && at_->pinned ? exit_reason::kind::noproc : exit_reason::kind::unreachable,
-          make_cause(n.text, at_->place())};
-      if (restarted && at_->pinned) {
-        end_address(why);
-        break;
-      }
-      lose(why, false);
+      if (restarted && at_->pinned) end_address(reason(exit_reason::kind::noproc, n.text));
+      else lose(reason(exit_reason::kind::unreachable, n.text), false);
       break;
     }
     case news::about::unreachable:
@@ -813,42 +570,31 @@ void proxy::hear(control_node& c) {
       go_on();
       break;
     case news::about::resolved:
-      if (!at_->peer) {
-        here_ = n.from;
-        state_ = state::ready;
-        if (!watchers_.empty()) relate_here(control::watch);
-        if (here_ && !links_.empty()) relate_here(control::link);
-        if (here_) signal_here();
-      } else {
-        if (!with_ || n.with != with_) break;
-        if (is_going()) {
-          become_gone();
-          break;
-        }
-        table_ = std::move(n.table);
-        ways_.clear();
-        ways_.reserve(table_.size() + 8);
-        state_ = state::ready;
-        for (const watcher& w : watchers_) send_watch(w);
-        for (const cell_ptr& l : links_) send_relation(message_kind::link, l.get());
-        send_signals();
+      if (!with_ || n.with != with_) break;
+      if (is_going()) {
+        become_gone();
+        break;
       }
+      table_ = std::move(n.table);
+      ways_.clear();
+      ways_.reserve(table_.size() + 8);
+      state_ = state::ready;
+      for (const watcher& w : watchers_) send_watch(w);
+      for (const cell_ptr& l : links_) send_relation(message_kind::link, l.get());
+      send_signals();
       go_on();
       break;
     case news::about::unresolved:
-      if (at_->peer && (!with_ || n.with != with_)) break;
+      if (!with_ || n.with != with_) break;
       if (n.code == errc::gone) {
-        end_address(exit_reason{exit_reason::kind::noproc, make_cause(n.text, at_->place())});
+        end_address(reason(exit_reason::kind::noproc, n.text));
         break;
       }
-      state_ = state::absent;
       at_->asked = false;
-      absent_code_ = n.code;
-      absent_letter_ =
-          n.code == errc::denied ? dead_letter_reason::denied : dead_letter_reason::stopped;
-      absent_why_ = std::move(n.text);
-      signals_.clear();  // nobody is there to be told
-      retry_at_ = now() + retry_ms;
+      become_absent(
+          {n.code,
+           n.code == errc::denied ? dead_letter_reason::denied : dead_letter_reason::stopped,
+           std::move(n.text)});
       go_on();
       if (wants_target()) wait_for_time();
       break;
@@ -866,12 +612,11 @@ void proxy::hear(control_node& c) {
         wait_for_time();
       } else {
         state_ = state::unknown;
-        if (at_->peer && with_) resolve();
-        else if (!at_->peer) look_up_here();
+        if (with_) resolve();
       }
       break;
     case news::about::sweep:
-      if (wants_target() || cell_->depth() || !at_->peer) break;
+      if (wants_target() || cell_->depth()) break;
       if (at_->peer->let_go(*cell_)) {
         give_back();
         cell_->stop(exit_reason::normal(), 0, true);
@@ -879,64 +624,18 @@ void proxy::hear(control_node& c) {
       break;
     case news::about::add_link: links_.push_back(n.from); break;
     case news::about::drop_link:
-      std::erase(links_, n.from);
+      drop_link(n.from);
       end_if_unrelated();
       break;
     case news::about::drop_watcher:
-      std::erase_if(watchers_, [&](const watcher& w) { return w.who == n.from; });
+      drop_watcher(n.from);
       end_if_unrelated();
       break;
   }
 }
 
-// ---- as a cell --------------------------------------------------------------------------------
-
-namespace {
-
-struct seed {
-  std::shared_ptr<remote_address> at;
-};
-
-constexpr detail::factory_type proxy_factory{
-    sizeof(seed), alignof(seed),
-    [](const void* self, void* where) { ::new (where) proxy(static_cast<const seed*>(self)->at); },
-    [](void* from, void* to) noexcept { ::new (to) seed(std::move(*static_cast<seed*>(from))); },
-    [](void* self) noexcept { static_cast<seed*>(self)->~seed(); }};
-
-constexpr detail::proxy_type proxy_rules{
-    [](const void* factory) { return static_cast<const seed*>(factory)->at->place(); },
-    [](void* object, control_node& c) { static_cast<proxy*>(object)->control_from(c); }};
-
-constexpr detail::actor_type describe_proxy() {
-  detail::actor_type t{};
-  t.name = "proxy";
-  t.size = sizeof(proxy);
-  t.align = alignof(proxy);
-  t.destroy = [](void* object) noexcept { static_cast<proxy*>(object)->~proxy(); };
-  t.dispatch = [](void* object, node* x, cell& here) {
-    here.detach_in_hand();  // from now on it is the proxy's
-    return static_cast<proxy*>(object)->handle(x);
-  };
-  t.child_report = [](void* object, control_node& c) { static_cast<proxy*>(object)->hear(c); };
-  t.proxy = &proxy_rules;
-  return t;
-}
-constexpr detail::actor_type proxy_type = describe_proxy();
-
-}  // namespace
-
-const std::shared_ptr<remote_address>* address_of(const cell& x) noexcept {
-  return &x.type() == &proxy_type ? &static_cast<const seed*>(x.arguments())->at : nullptr;
-}
-
 cell_ptr make_proxy(detail::core& home, std::shared_ptr<remote_address> at) {
-  detail::cell_options set_up;
-  set_up.ends_with_incarnation = true;
-  seed made_by{std::move(at)};
-  cell_ptr x =
-      detail::make_cell(home, proxy_type, {&proxy_factory, &made_by}, "proxy", set_up, nullptr, 0);
-  x->start(false);
-  return x;
+  return make_stand_in<proxy>(home, std::move(at));
 }
 
 }  // namespace coppice::wire

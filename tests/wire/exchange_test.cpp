@@ -608,6 +608,21 @@ TEST_CASE("an address on one's own node is watched and linked to like any other"
   }
 }
 
+// Who had been found under the path once was said to be there after it had ended.
+TEST_CASE("an actor of one's own node that has ended is not found by its address any more") {
+  using reach = wire::detail_wire::reach;
+  shop s;
+  const auto store_here = s.alpha.run.system().spawn<store>({.id = "store"}, &s.notes);
+  const auto address = s.alpha.at<reach, take>("alpha:/store");
+  CHECK(s.ask(address, take{1}).value().pieces == 9);
+  CHECK(s.ask(address, reach{}));
+  s.alpha.run.system().stop(store_here);
+  s.settle();
+  const auto found = s.ask(address, reach{});
+  REQUIRE_FALSE(found);
+  CHECK(found.error().code() == errc::stopped);
+}
+
 // ---- incarnations of nodes, and of builds -----------------------------------------------------
 
 TEST_CASE("after a restart of its node a path leads to the new actor, and a pinned ref nowhere") {
