@@ -91,7 +91,11 @@ bool skip_rest(reader& from, std::size_t fields) {
 }  // namespace
 
 conversation::conversation(counterpart& with, std::shared_ptr<outlet> way, std::uint32_t number)
-    : with_(with), way_(std::move(way)), number_(number) {}
+    : with_(with),
+      way_(std::move(way)),
+      number_(number),
+      handles_(with.options.limits.remote_addresses),
+      watches_(with.options.limits.remote_addresses) {}
 
 conversation::~conversation() = default;
 
@@ -192,46 +196,26 @@ void conversation::withdraw_resolve(std::uint32_t correlation) noexcept {
 std::uint32_t conversation::export_handle(cell* x) {
   std::lock_guard lock{guard_};
   if (closed()) return 0;
-  std::uint32_t handle;
-  if (const auto known = handles_.find(x); known != handles_.end()) {
-    handle = known->second;
-  } else if (!free_handles_.empty()) {
-    handle = free_handles_.back();
-    free_handles_.pop_back();
-    exports_[handle - 1] = {cell_ptr{x}, {}, {}};
-    handles_.emplace(x, handle);
-  } else {
-    if (exports_.size() >= with_.options.limits.remote_addresses) return 0;
-    exports_.push_back({cell_ptr{x}, {}, {}});
-    handle = static_cast<std::uint32_t>(exports_.size());
-    handles_.emplace(x, handle);
-  }
-  for (std::uint64_t& uses : exports_[handle - 1].uses) ++uses;
-  return handle;
+  return handles_.tell_of(x);
 }
 
-std::optional<conversation::watch> conversation::watching(const cell& watcher,
-                                                          std::uint64_t watched, bool no_more) {
+cell_ptr conversation::exported(std::uint32_t handle) const {
   std::lock_guard lock{guard_};
-  const auto found = watches_.find({number_there(watcher), watched});
-  if (found == watches_.end()) return std::nullopt;
-  if (!no_more) return found->second;
-  watch last = std::move(found->second);
-  watches_.erase(found);
-  return last;
+  const handle_table::entry* e = handles_.find(handle);
+  return e ? e->who : cell_ptr{};
+}
+
+std::optional<watch_table::watch> conversation::watching(const cell& watcher, std::uint64_t watched,
+                                                         bool no_more) {
+  std::lock_guard lock{guard_};
+  const std::uint64_t number = number_there(watcher);
+  return no_more ? watches_.take(number, watched) : watches_.find(number, watched);
 }
 
 /// Under one of its addresses. Who was the watcher, if that was the last of them.
 cell_ptr conversation::give_up_watch(const cell& watcher, std::uint64_t watched, bool pinned) {
   std::lock_guard lock{guard_};
-  const auto found = watches_.find({number_there(watcher), watched});
-  if (found == watches_.end()) return {};
-  watch& w = found->second;
-  w.under[pinned] = false;
-  if (w.under[!pinned]) return {};
-  cell_ptr last = std::move(w.watcher);
-  watches_.erase(found);
-  return last;
+  return watches_.give_up(number_there(watcher), watched, pinned);
 }
 
 // ---- refs in events ---------------------------------------------------------------------------
@@ -288,13 +272,10 @@ cell_ptr conversation::read(reader& from) {
       found = with_.proxy_for(path, number, pinned);
       if (found && handle) (*address_of(*found))->told(number_, handle);
       return found;
-    case ref_kind::yours: {
+    case ref_kind::yours:
       if (fields < 1) return from.fail("a ref has too few fields"), cell_ptr{};
       if (!get_number(from, handle) || !skip_rest(from, fields - 1)) return {};
-      std::lock_guard lock{guard_};
-      const exported* e = look_up(handle);
-      return e ? e->who : cell_ptr{};
-    }
+      return exported(handle);
     case ref_kind::theirs: {
       if (fields < 4) return from.fail("a ref has too few fields"), cell_ptr{};
       if (!from.text(node) || !from.text(path) || !from.unsigned_integer(number) ||
@@ -348,18 +329,12 @@ bool conversation::handle(message_kind what, lane on, reader& from) {
   return true;
 }
 
-conversation::exported* conversation::look_up(std::uint32_t handle) noexcept {
-  if (handle == 0 || handle > exports_.size()) return nullptr;
-  exported& e = exports_[handle - 1];
-  return e.who ? &e : nullptr;
-}
-
 bool conversation::target(std::uint32_t to, std::uint32_t index, errc& code, const char*& why) {
   if (to != 0 && to == recent_.handle && index == recent_.index) [[likely]]
     return true;
   recent_ = {};
   std::lock_guard lock{guard_};
-  exported* e = look_up(to);
+  const handle_table::entry* e = handles_.find(to);
   if (!e) {
     code = errc::gone;
     why = "no actor has that handle";
@@ -502,11 +477,7 @@ bool conversation::on_credit(lane on, reader& from) {
   std::uint64_t left = 0;
   if (!get_number(from, to) || !get_number(from, correlation) || !from.unsigned_integer(left))
     return false;
-  cell_ptr who;
-  {
-    std::lock_guard lock{guard_};
-    if (const exported* e = look_up(to)) who = e->who;
-  }
+  const cell_ptr who = exported(to);
   if (!who) {
     refuse(on, correlation, errc::gone, make_cause("no actor has that handle"));
     flush_soon();
@@ -539,13 +510,8 @@ bool conversation::on_resolve(lane on, reader& from) {
       !from.unsigned_integer(number) || !from.text(path))
     return false;
   if (path.size() > longest_path || !path.starts_with('/')) return from.fail("a path that is none");
-  cell_ptr known;
-  if (handle) {
-    std::lock_guard lock{guard_};
-    const exported* e = look_up(handle);
-    if (e && (number == 0 || e->who->number() == number)) known = e->who;
-  }
-  if (known) {
+  if (const cell_ptr known = exported(handle);
+      known && (number == 0 || known->number() == number)) {
     announce(on, correlation, known);
     return true;
   }
@@ -629,7 +595,7 @@ void conversation::announce(lane on, std::uint32_t correlation, const cell_ptr& 
   }
   {
     std::lock_guard lock{guard_};
-    if (exported* e = look_up(handle)) e->allowed = std::move(allowed);
+    handles_.permit(handle, std::move(allowed));
   }
   if (send_owed(on, bytes) == outlet::outcome::too_large)
     say_unresolved(on, correlation, errc::limit,
@@ -706,17 +672,9 @@ bool conversation::on_release(lane on, reader& from) {
   std::uint64_t uses = 0;
   if (!get_number(from, handle) || !from.unsigned_integer(uses)) return false;
   if (handle == recent_.handle) recent_ = {};
-  cell_ptr last;
+  cell_ptr last;  // it may end with this, and not under the lock
   std::lock_guard lock{guard_};
-  exported* e = look_up(handle);
-  if (!e) return true;
-  std::uint64_t& left = e->uses[static_cast<std::size_t>(on)];
-  left -= std::min(uses, left);
-  if (e->uses[0] > 0 || e->uses[1] > 0) return true;
-  handles_.erase(e->who.get());
-  last = std::move(e->who);
-  *e = {};
-  free_handles_.push_back(handle);
+  last = handles_.give_back(handle, on, uses);
   return true;
 }
 
@@ -731,11 +689,7 @@ bool conversation::on_relation(message_kind what, reader& from) {
     return false;
   const auto* remote = other ? address_of(*other) : nullptr;
   if (!remote || (*remote)->peer != &with_) return from.fail("a relation to an actor of nobody's");
-  cell_ptr who;
-  {
-    std::lock_guard lock{guard_};
-    if (const exported* e = look_up(to)) who = e->who;
-  }
+  const cell_ptr who = exported(to);
   if (!who) return true;
   const bool link = what == message_kind::link;
   if ((link || what == message_kind::watch) &&
@@ -746,20 +700,14 @@ bool conversation::on_relation(message_kind what, reader& from) {
   }
   switch (what) {
     case message_kind::watch: {
-      bool fresh = false, full = false;
+      using added = watch_table::added;
+      added how;
       {
         std::lock_guard lock{guard_};
-        const std::pair key{number_there(*other), who->number()};
-        fresh = !watches_.contains(key);
-        full = fresh && watches_.size() >= with_.options.limits.remote_addresses;
-        if (!full) {
-          watch& w = watches_.try_emplace(key, watch{other, who, incarnation}).first->second;
-          w.incarnation = incarnation;
-          w.under[pinned] = true;
-        }
+        how = watches_.add(number_there(*other), other, who, incarnation, pinned);
       }
-      if (full) refuse_watch(**remote, *who, incarnation);
-      if (full || !fresh) break;
+      if (how == added::too_many) refuse_watch(**remote, *who, incarnation);
+      if (how != added::fresh) break;
       if (who->tell(control::watch, {}, other.get())) break;
       // Nothing tells of an end that has been: this says it in its place.
       auto* n = new notice_node<coppice::ended>(
@@ -814,11 +762,7 @@ bool conversation::on_signal(reader& from) {
       !get_reason(from, why) || !from.boolean(linked))
     return false;
   if (path.size() > longest_path || !path.starts_with('/')) return from.fail("no path");
-  cell_ptr who;
-  {
-    std::lock_guard lock{guard_};
-    if (const exported* e = look_up(to)) who = e->who;
-  }
+  const cell_ptr who = exported(to);
   if (!who) return true;
   if (!linked && !may(who->path(), exit_permission)) {
     with_.counts.denied.fetch_add(1, std::memory_order_relaxed);
@@ -848,11 +792,7 @@ bool conversation::on_ended(reader& from) {
       !get_number(from, incarnation) || !get_reason(from, why) || !from.boolean(gone) ||
       !get_number(from, watcher))
     return false;
-  cell_ptr who;
-  {
-    std::lock_guard lock{guard_};
-    if (const exported* e = look_up(to)) who = e->who;
-  }
+  const cell_ptr who = exported(to);
   if (!who) return true;
   // The watcher takes no notice of those that it does not watch.
   for (const cell_ptr& of : with_.known_proxies(path, number)) {
@@ -879,24 +819,23 @@ void conversation::unconfirmed(std::span<const std::byte> bytes) {
 
 void conversation::close(std::string_view why) {
   std::unordered_map<std::uint32_t, request*> pending;
-  std::map<std::pair<std::uint64_t, std::uint64_t>, watch> watches;
   std::unordered_map<std::uint32_t, sought> resolving;
-  std::vector<exported> exports;
+  handle_table handles{0};
+  watch_table watches{0};
   recent_ = {};
   {
     std::lock_guard lock{guard_};
     if (closed_.exchange(true, std::memory_order_acq_rel)) return;
     pending.swap(pending_);
-    watches.swap(watches_);
     resolving.swap(resolving_);
-    exports.swap(exports_);
-    handles_.clear();
-    free_handles_.clear();
+    std::swap(handles, handles_);
+    std::swap(watches, watches_);
   }
   const cause_ptr because = make_cause("the session with node " + with_.name + " has ended", {}, 0,
                                        make_cause(std::string{why}));
   for (const auto& [number, x] : pending) detail::answer_failed(x, errc::disconnected, because);
-  for (const auto& [key, w] : watches) w.watched->tell(control::unwatch, {}, w.watcher.get());
+  watches.each(
+      [](const watch_table::watch& w) { w.watched->tell(control::unwatch, {}, w.watcher.get()); });
 }
 
 void conversation::time(tick now) {

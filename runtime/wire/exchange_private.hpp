@@ -6,10 +6,11 @@
 #include <coppice/actors/codec/writer.hpp>
 #include <coppice/actors/detail/core.hpp>
 #include <coppice/runtime/wire/exchange.hpp>
+#include <coppice/runtime/wire/handle_table_private.hpp>
+#include <coppice/runtime/wire/watch_table_private.hpp>
 
 #include <array>
 #include <atomic>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -20,7 +21,7 @@
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 
 /// What the parts of the exchange share: exchange.cpp (peers, their proxies), conversation.cpp (one
-/// session: what comes in, answers, tables), proxy.cpp (what goes out), own_proxy.cpp (what goes to
+/// session: what comes in, answers), proxy.cpp (what goes out), own_proxy.cpp (what goes to
 /// an actor of this very node), messages.cpp (their bytes).
 namespace coppice::wire {
 
@@ -186,13 +187,9 @@ class conversation final : public detail::ref_port {
   void withdraw_resolve(std::uint32_t correlation) noexcept;
   /// How this node's actor is named to the peer; zero: too many are.
   std::uint32_t export_handle(cell* x);
-  struct watch {
-    cell_ptr watcher, watched;
-    std::uint32_t incarnation;  ///< as the watcher calls its own
-    std::array<bool, 2> under{};  ///< which addresses it is watched: by path, pinned
-  };
   /// The watch of this node's actor by the one behind the proxy `watcher`; nothing: there is none.
-  std::optional<watch> watching(const cell& watcher, std::uint64_t watched, bool no_more);
+  std::optional<watch_table::watch> watching(const cell& watcher, std::uint64_t watched,
+                                             bool no_more);
   cell_ptr give_up_watch(const cell& watcher, std::uint64_t watched, bool pinned);
 
   std::uint32_t number() const noexcept { return number_; }
@@ -216,13 +213,6 @@ class conversation final : public detail::ref_port {
     conversation& of;
     const lane on;
   };
-  struct exported {
-    cell_ptr who;
-    /// By lane: times the peer was told of it, less those it has given back over that lane. A ref
-    /// may be on its way home over one while the handle is given back over the other.
-    std::array<std::uint64_t, 2> uses{};
-    std::vector<bool> allowed;  ///< by the index of the event in the actor's table
-  };
   struct sought {
     cell_ptr who;
     bool told_gone = false;  ///< over one of the lanes
@@ -240,7 +230,8 @@ class conversation final : public detail::ref_port {
   }
   ~conversation();
 
-  exported* look_up(std::uint32_t handle) noexcept;
+  /// The actor here that the peer calls so; empty: none.
+  cell_ptr exported(std::uint32_t handle) const;
   bool handle(message_kind what, lane on, detail::reader& from);
   bool on_event(detail::reader& from);
   bool on_request(lane on, detail::reader& from);
@@ -289,11 +280,8 @@ class conversation final : public detail::ref_port {
   std::unordered_map<std::uint32_t, sought> resolving_;
   std::vector<late_end> late_ends_;
   tick looked_at_ = -1;  ///< whether anything waits
-  std::vector<exported> exports_;  ///< by handle, less one
-  std::vector<std::uint32_t> free_handles_;
-  std::unordered_map<const cell*, std::uint32_t> handles_;
-  /// By the numbers of both on their nodes, whose order is the same in each run of a simulation.
-  std::map<std::pair<std::uint64_t, std::uint64_t>, watch> watches_;
+  handle_table handles_;
+  watch_table watches_;
 };
 
 // ---- one peer ---------------------------------------------------------------------------------
