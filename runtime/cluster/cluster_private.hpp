@@ -2,10 +2,10 @@
 #pragma once
 
 #include <coppice/runtime/cluster/cluster.hpp>
+#include <coppice/runtime/cluster/cluster_log_private.hpp>
 #include <coppice/runtime/cluster/directory.hpp>
 #include <coppice/runtime/cluster/liveness.hpp>
 #include <coppice/runtime/cluster/permissions.hpp>
-#include <coppice/runtime/node/rate_limit.hpp>
 #include <coppice/runtime/wire/association.hpp>
 #include <coppice/runtime/wire/exchange.hpp>
 #include <coppice/runtime/wire/link.hpp>
@@ -39,8 +39,8 @@ struct cluster_options {
   std::vector<permission> allow{};
   std::vector<std::string> bulk{};  ///< patterns of the paths that the bulk lane leads to
   /// Called from the carrier's thread.
-  enum class weight : std::uint8_t { debug, info, warning };
-  std::function<void(weight, const std::string&)> log{};
+  using weight = detail::log_weight;
+  detail::cluster_log::sink log{};
   /// Of those that a stranger, or one peer, can cause as often as it likes.
   std::uint32_t lines_per_second = 5;
   /// Time and chance; null: the steady clock and the system's randomness.
@@ -108,11 +108,9 @@ class cluster_shell final : public wire::link_events {
   void send_gossip(peer& p, const gossip& g);
   void acknowledge_if_due(peer& p, time_point at);
   void tell(const member_changed& change);
-  void log(cluster_options::weight w, const std::string& text) const;
-  void log_some(detail::rate_limit& of_these, cluster_options::weight w, std::string text) const;
   void offended(std::string_view address, std::string_view what);
   void offended(peer& by, std::string_view what);
-  void tell_left_out(time_point at);
+  void note(peer& about, cluster_options::weight w, const std::string& text);
   void part(time_point at);
   void give_up_the_overrun(time_point at);
   void give_up_the_silent(time_point::duration ran, time_point at);
@@ -135,8 +133,8 @@ class cluster_shell final : public wire::link_events {
   std::optional<detail::liveness> mind_;
   time_point actors_time_{};
   bool parting_ = false;
-  detail::rate_limit strangers_;  ///< lines about them
-  time_point left_out_told_{};
+  detail::cluster_log log_;
+  detail::cluster_log::subject& strangers_;
 
   mutable std::mutex guard_;  ///< of what follows
   std::condition_variable changed_;

@@ -42,8 +42,12 @@ struct cluster_shell::connection {
 };
 
 struct cluster_shell::peer : std::enable_shared_from_this<peer> {
-  peer(std::uint32_t i, const cluster_options::entry& e, std::uint32_t lines_per_second)
-      : index(i), entry(e), offences(lines_per_second), notes(2 * lines_per_second) {}
+  peer(std::uint32_t i, const cluster_options::entry& e, detail::cluster_log& log,
+       std::uint32_t lines_per_second)
+      : index(i),
+        entry(e),
+        offences(log.limit("what node " + e.name + " has sent", lines_per_second)),
+        notes(log.limit("node " + e.name, 2 * lines_per_second)) {}
 
   const std::uint32_t index;  ///< in the mind's list
   const cluster_options::entry& entry;
@@ -55,7 +59,8 @@ struct cluster_shell::peer : std::enable_shared_from_this<peer> {
   std::optional<wire::incarnation_id> met;  ///< in the last session
   bool tell_config = false;  ///< its own differs: once there is a link
   bool config_comes = false;  ///< for the same reason, once
-  detail::rate_limit offences, notes;  ///< in the log: what it has done, what has become of it
+  detail::cluster_log::subject& offences;  ///< lines about what it has done
+  detail::cluster_log::subject& notes;  ///< and about what has become of it
   time_point::duration silent{0};  ///< so long has this node run and heard nothing over the link
 
   // What workers write to.
@@ -153,7 +158,8 @@ cluster_shell::cluster_shell(system& home, cluster_options options,
       carrier_(std::move(carrier)),
       directory_(home),
       permissions_(options_.allow),
-      strangers_(options_.lines_per_second) {
+      log_(options_.node, options_.log),
+      strangers_(log_.limit("connections that were refused", options_.lines_per_second)) {
   if (!options_.now) options_.now = [] { return std::chrono::steady_clock::now(); };
   if (!options_.random) options_.random = &chance;
   if (options_.nodes.empty()) options_.nodes.push_back({options_.node, {}, {}, {}, {}});
@@ -186,7 +192,7 @@ cluster_shell::cluster_shell(system& home, cluster_options options,
       own_ = &e;
       continue;
     }
-    peers_.push_back(std::make_shared<peer>(static_cast<std::uint32_t>(peers_.size()), e,
+    peers_.push_back(std::make_shared<peer>(static_cast<std::uint32_t>(peers_.size()), e, log_,
                                             options_.lines_per_second));
     exchange.peers.push_back(e.name);
     names.push_back(e.name);
@@ -251,23 +257,11 @@ cluster_shell::peer* cluster_shell::find(std::string_view name) noexcept {
   return nullptr;
 }
 
-void cluster_shell::log(weight w, const std::string& text) const {
-  if (options_.log) options_.log(w, text);
-}
-
-/// For lines that others can cause as often as they like: a few a second, and then how many more.
-void cluster_shell::log_some(detail::rate_limit& of_these, weight w, std::string text) const {
-  const auto left_out = of_these.admit(
-      std::chrono::duration_cast<std::chrono::milliseconds>(now().time_since_epoch()));
-  if (!left_out) return;
-  if (*left_out) text += " (" + std::to_string(*left_out) + " like this left out)";
-  log(w, text);
-}
-
 /// Someone who has not said, or not proven, who it is.
 void cluster_shell::offended(std::string_view address, std::string_view what) {
-  log_some(strangers_, weight::warning,
-           "node " + options_.node + ": from " + std::string{address} + ": " + std::string{what});
+  log_.say(strangers_, weight::warning,
+           "node " + options_.node + ": from " + std::string{address} + ": " + std::string{what},
+           now());
 }
 
 void cluster_shell::offended(peer& by, std::string_view what) {
@@ -276,25 +270,15 @@ void cluster_shell::offended(peer& by, std::string_view what) {
     std::lock_guard lock{by.guard};
     if (by.link) address = " at " + by.link->info().address;
   }
-  log_some(by.offences, weight::warning,
-           "node " + options_.node + ": from node " + by.entry.name + address + ": " +
-               std::string{what});
+  log_.say(
+      by.offences, weight::warning,
+      "node " + options_.node + ": from node " + by.entry.name + address + ": " + std::string{what},
+      now());
 }
 
-/// When nothing follows that could tell it.
-void cluster_shell::tell_left_out(time_point at) {
-  if (at - left_out_told_ < 1s) return;
-  left_out_told_ = at;
-  const auto tell = [this](detail::rate_limit& of_these, const std::string& whose) {
-    if (const std::uint64_t n = of_these.take_left_out())
-      log(weight::warning, "node " + options_.node + ": " + std::to_string(n) +
-                               " lines like the last ones, about " + whose + ", left out");
-  };
-  tell(strangers_, "connections that were refused");
-  for (const auto& p : peers_) {
-    tell(p->offences, "what node " + p->entry.name + " has sent");
-    tell(p->notes, "node " + p->entry.name);
-  }
+/// What has become of it.
+void cluster_shell::note(peer& about, weight w, const std::string& text) {
+  log_.say(about.notes, w, text, now());
 }
 
 // ---- links ------------------------------------------------------------------------------------
@@ -471,7 +455,9 @@ void cluster_shell::on_refused(std::string_view address, std::string_view why) {
   offended(address, why);
 }
 
-void cluster_shell::on_report(std::string_view what) { log(weight::warning, std::string{what}); }
+void cluster_shell::on_report(std::string_view what) {
+  log_.say(weight::warning, std::string{what});
+}
 
 // ---- time -------------------------------------------------------------------------------------
 
@@ -482,7 +468,7 @@ void cluster_shell::on_time() {
     std::lock_guard lock{guard_};
     part_by = part_by_;
   }
-  tell_left_out(at);
+  log_.time(at);
   for (const auto& p : peers_) {
     p->machine->start(at);
     if (const auto next = p->machine->next(); next && *next <= at) p->machine->time(at);
@@ -684,13 +670,12 @@ void cluster_shell::carry_out(peer& p, association_action& a) {
       break;
     case kind::session_ended: end_session(p, a); break;
     case kind::digest_differs:
-      log_some(
-          p.notes, weight::warning,
-          "node " + p.entry.name + " runs with another configuration than node " + options_.node);
+      note(p, weight::warning,
+           "node " + p.entry.name + " runs with another configuration than node " + options_.node);
       p.tell_config = options_.canonical.size() <= longest_config;
       p.config_comes = true;
       break;
-    case kind::note: log_some(p.notes, weight::warning, a.text); break;
+    case kind::note: note(p, weight::warning, a.text); break;
   }
 }
 
@@ -734,9 +719,9 @@ void cluster_shell::end_session(peer& p, const association_action& a) {
     p.blocked = false;
     ++p.generation;
   }
-  log_some(p.notes, weight::info,
-           "the session with node " + p.entry.name + " has ended (" + std::string{name(a.reason)} +
-               "): " + a.text);
+  note(p, weight::info,
+       "the session with node " + p.entry.name + " has ended (" + std::string{name(a.reason)} +
+           "): " + a.text);
   std::uint64_t lost = 0;
   if (last)
     last->each_unacknowledged([&](wire::lane, std::span<const std::byte> message) {
@@ -794,15 +779,14 @@ void cluster_shell::carry_out(detail::liveness_actions& todo) {
         p.reason = change.reason;
       }
       const bool bad = change.to == opinion::suspect || change.to == opinion::unreachable;
-      log_some(
-          p.notes, bad ? weight::warning : weight::info,
-          "node " + change.peer + " is " + std::string{name(change.to)} + ": " + change.reason);
+      note(p, bad ? weight::warning : weight::info,
+           "node " + change.peer + " is " + std::string{name(change.to)} + ": " + change.reason);
       tell({change.peer, to_string(change.incarnation), change.from, change.to, change.reason});
       // The peer hangs, or the network swallows what is sent: no end of the connection would ever
       // be read. From now on it counts as lost, the session's limit runs, and another is tried.
       if (silent) silent->close("node " + change.peer + " has been silent for too long");
     } else if (auto* d = std::get_if<detail::tell_doubt>(&each)) {
-      log(weight::warning, d->reason);
+      log_.say(weight::warning, d->reason);
     }
   }
 }
@@ -832,7 +816,7 @@ void cluster_shell::on_gossip(peer& p, std::span<const std::byte> payload) {
   carry_out(todo);
   if (g.config.empty() || !std::exchange(p.config_comes, false)) return;
   for (const std::string& line : difference(options_.canonical, g.config))
-    log(weight::warning, "configuration of node " + p.entry.name + ": " + line);
+    log_.say(weight::warning, "configuration of node " + p.entry.name + ": " + line);
 }
 
 // ---- what others see --------------------------------------------------------------------------
