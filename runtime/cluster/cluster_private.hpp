@@ -9,7 +9,6 @@
 #include <coppice/runtime/wire/association.hpp>
 #include <coppice/runtime/wire/exchange.hpp>
 #include <coppice/runtime/wire/link.hpp>
-#include <coppice/runtime/wire/session.hpp>
 
 #include <atomic>
 #include <condition_variable>
@@ -92,7 +91,6 @@ class cluster_shell final : public wire::link_events {
 
  private:
   struct peer;
-  struct way;
   struct connection;
 
   time_point now() const;
@@ -126,7 +124,7 @@ class cluster_shell final : public wire::link_events {
   std::optional<wire::exchange> actors_;
 
   // Of the carrier's thread.
-  std::vector<std::shared_ptr<peer>> peers_;
+  std::vector<std::unique_ptr<peer>> peers_;
   std::unordered_map<wire::link_id, std::unique_ptr<connection>> connections_;
   wire::link_id last_link_ = 0;
   std::optional<wire::reception> reception_;

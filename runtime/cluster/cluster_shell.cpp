@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <coppice/actors/codec/codec.hpp>
 #include <coppice/runtime/cluster/cluster_private.hpp>
+#include <coppice/runtime/cluster/peer_session_private.hpp>
 #include <coppice/runtime/config/config.hpp>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 namespace coppice {
@@ -41,7 +41,7 @@ struct cluster_shell::connection {
   bool carries = false;  ///< the session
 };
 
-struct cluster_shell::peer : std::enable_shared_from_this<peer> {
+struct cluster_shell::peer {
   peer(std::uint32_t i, const cluster_options::entry& e, detail::cluster_log& log,
        std::uint32_t lines_per_second)
       : index(i),
@@ -62,91 +62,14 @@ struct cluster_shell::peer : std::enable_shared_from_this<peer> {
   detail::cluster_log::subject& offences;  ///< lines about what it has done
   detail::cluster_log::subject& notes;  ///< and about what has become of it
   time_point::duration silent{0};  ///< so long has this node run and heard nothing over the link
-
-  // What workers write to.
-  std::mutex guard;
-  std::shared_ptr<wire::session> session;
-  std::uint64_t generation = 0;  ///< of the session
-  wire::link_ptr link;
-  bool writing = false;
-  bool blocked = false;  ///< `on_writable` comes
-  bool writable = false;  ///< it has come since the last write began
-  std::array<bool, 2> wants_room{};  ///< by lane
-  bool owes_too_much = false;  ///< something has been lost that the peer must know
-  detail::peer_view seen{};
   node_incarnation linked{};  ///< whose the last link was
+
+  const std::shared_ptr<peer_session> session = std::make_shared<peer_session>();
+
+  std::mutex guard;  ///< of what others see
+  detail::peer_view seen{};
   std::string reason;
   time_point heard{};
-  wire::received confirmed{};  ///< by the peer, when it was looked at last
-  time_point::duration unconfirmed{0};
-
-  /// Writes what waits, until the link takes no more. One thread at a time; what others add
-  /// meanwhile it takes along.
-  void flush() noexcept {
-    std::unique_lock lock{guard};
-    if (writing || blocked || !link) return;
-    writing = true;
-    std::array<std::span<const std::byte>, 32> pieces;
-    while (session && link && !blocked && session->anything_to_write()) {
-      const auto from = session;
-      const auto to = link;
-      const std::size_t n = from->gather(pieces);
-      std::size_t offered = 0;
-      for (std::size_t i = 0; i < n; ++i) offered += pieces[i].size();
-      writable = false;
-      lock.unlock();
-      const std::size_t taken = to->write(std::span{pieces}.first(n));
-      lock.lock();
-      from->wrote(taken);
-      // Unless `on_writable` was faster than this thread.
-      if (to == link && taken < offered && !writable) blocked = true;
-    }
-    writing = false;
-  }
-
-  /// For how long the peer has confirmed nothing although there is something to confirm.
-  time_point::duration still_unconfirmed(time_point::duration ran) {
-    std::lock_guard lock{guard};
-    if (!session || session->buffered() == 0 || session->peer_has() != confirmed) unconfirmed = {};
-    else unconfirmed += ran;
-    if (session) confirmed = session->peer_has();
-    return unconfirmed;
-  }
-
-  /// Whether those who wait for room in the buffer are to be told.
-  bool room_again() {
-    if (!session) return false;
-    bool again = false;
-    for (const auto on : {wire::lane::user, wire::lane::bulk}) {
-      bool& wanted = wants_room[static_cast<std::size_t>(on)];
-      if (!wanted || !session->has_room(on, wire::max_frame)) continue;
-      wanted = false;
-      again = true;
-    }
-    return again;
-  }
-};
-
-struct cluster_shell::way final : wire::outlet {
-  way(std::shared_ptr<peer> whom, std::uint64_t session)
-      : to(std::move(whom)), generation(session) {}
-
-  outcome send(wire::lane on, std::span<const std::byte> message, room in) noexcept override {
-    std::lock_guard lock{to->guard};
-    if (to->generation != generation || !to->session) return outcome::closed;
-    if (to->session->send(on, message, in == room::reserve ? reserve_bytes : 0))
-      return outcome::taken;
-    if (message.size() > message_bytes) return outcome::too_large;
-    if (in == room::reserve) to->owes_too_much = true;
-    else to->wants_room[static_cast<std::size_t>(on)] = true;
-    return outcome::full;
-  }
-  void flush() noexcept override { to->flush(); }
-
-  const std::shared_ptr<peer> to;
-  const std::uint64_t generation;
-  std::size_t message_bytes = 0;
-  std::size_t reserve_bytes = 0;
 };
 
 // ---- life -------------------------------------------------------------------------------------
@@ -192,7 +115,7 @@ cluster_shell::cluster_shell(system& home, cluster_options options,
       own_ = &e;
       continue;
     }
-    peers_.push_back(std::make_shared<peer>(static_cast<std::uint32_t>(peers_.size()), e, log_,
+    peers_.push_back(std::make_unique<peer>(static_cast<std::uint32_t>(peers_.size()), e, log_,
                                             options_.lines_per_second));
     exchange.peers.push_back(e.name);
     names.push_back(e.name);
@@ -266,10 +189,7 @@ void cluster_shell::offended(std::string_view address, std::string_view what) {
 
 void cluster_shell::offended(peer& by, std::string_view what) {
   std::string address;
-  {
-    std::lock_guard lock{by.guard};
-    if (by.link) address = " at " + by.link->info().address;
-  }
+  if (const auto link = by.session->link()) address = " at " + link->info().address;
   log_.say(
       by.offences, weight::warning,
       "node " + options_.node + ": from node " + by.entry.name + address + ": " + std::string{what},
@@ -358,17 +278,13 @@ bool cluster_shell::on_frame(connection& c, frame_kind kind, std::span<const std
   switch (kind) {
     case frame_kind::ack: {
       const auto counts = wire::read_ack(payload);
-      bool room = false, lie = !counts;
-      {
-        std::lock_guard lock{p.guard};
-        if (counts && p.session) lie = !p.session->acknowledged(*counts);
-        room = p.room_again();
-      }
-      if (lie) {
+      using acknowledgement = peer_session::acknowledgement;
+      const auto how = counts ? p.session->acknowledged(*counts) : acknowledgement::lie;
+      if (how == acknowledgement::lie) {
         offended(p, "it acknowledges what was never sent");
         p.machine->end(wire::session_end::violation, "it acknowledges what was never sent", at);
         carry_out(p);
-      } else if (room) {
+      } else if (how == acknowledgement::room_again) {
         actors_->drained(*p.actors);
       }
       break;
@@ -405,15 +321,7 @@ bool cluster_shell::on_hello(connection& c, std::span<const std::byte> payload) 
 
 void cluster_shell::on_writable(wire::link& to) {
   auto* c = static_cast<connection*>(to.owner);
-  if (!c || !c->of || !c->carries) return;
-  peer& p = *c->of;
-  {
-    std::lock_guard lock{p.guard};
-    if (p.link.get() != &to) return;
-    p.blocked = false;
-    p.writable = true;
-  }
-  p.flush();
+  if (c && c->of && c->carries) c->of->session->writable(to);
 }
 
 void cluster_shell::on_closed(wire::link& closed, bool refused, std::string_view why) {
@@ -501,10 +409,7 @@ void cluster_shell::on_time() {
 /// The peer will never know what has found no room for it: it must forget the rest as well.
 void cluster_shell::give_up_the_overrun(time_point at) {
   for (const auto& p : peers_) {
-    {
-      std::lock_guard lock{p->guard};
-      if (!std::exchange(p->owes_too_much, false)) continue;
-    }
+    if (!p->session->overrun()) continue;
     p->machine->end(wire::session_end::unreachable,
                     "node " + p->entry.name +
                         " does not take what it is owed: answers and notices "
@@ -521,7 +426,7 @@ void cluster_shell::give_up_the_silent(time_point::duration ran, time_point at) 
   for (const auto& p : peers_) {
     if (p->machine->link() == wire::no_link) continue;
     p->silent += ran;
-    const bool swallows = p->still_unconfirmed(ran) >= limit;
+    const bool swallows = p->session->still_unconfirmed(ran) >= limit;
     if (p->silent < limit && !swallows) continue;
     p->silent = {};
     if (swallows) {
@@ -548,10 +453,8 @@ void cluster_shell::part(time_point at) {
     by = *part_by_;
   }
   if (!parting_) {
-    for (const auto& p : peers_) {
-      std::lock_guard lock{p->guard};
-      if (p->link && p->session && p->session->buffered() > 0 && at < by) return;
-    }
+    for (const auto& p : peers_)
+      if (at < by && p->session->link() && p->session->buffered().value_or(0) > 0) return;
     parting_ = true;
     for (const auto& p : peers_) {
       p->machine->stop("node " + options_.node + " stops", at);
@@ -576,14 +479,8 @@ void cluster_shell::plan(time_point at) {
 }
 
 void cluster_shell::acknowledge_if_due(peer& p, time_point at) {
-  if (!p.arrivals || !p.arrivals->ack_due(at)) return;
-  {
-    std::lock_guard lock{p.guard};
-    if (!p.session || !p.link) return;
-    const auto payload = wire::write_ack(p.arrivals->ack(at));
-    p.session->control(frame_kind::ack, payload);
-  }
-  p.flush();
+  if (!p.arrivals || !p.arrivals->ack_due(at) || !p.session->link()) return;
+  p.session->control(frame_kind::ack, wire::write_ack(p.arrivals->ack(at)));
 }
 
 // ---- what the association wants ---------------------------------------------------------------
@@ -604,7 +501,7 @@ void cluster_shell::carry_out(peer& p) {
     }
   }
   if (!any) return;
-  p.flush();
+  p.session->flush();
   if (!p.tell_config || !p.machine->link()) return;
   p.tell_config = false;
   gossip g;
@@ -620,11 +517,7 @@ void cluster_shell::carry_out(peer& p, association_action& a) {
     case kind::dial: carrier_->dial(p.entry.name, p.entry.address); break;
     case kind::send:
       if (a.by_session) {
-        {
-          std::lock_guard lock{p.guard};
-          if (p.session) p.session->control(a.frame, a.payload());
-        }
-        p.flush();
+        p.session->control(a.frame, a.payload());
       } else if (c) {
         const std::span<const std::byte> bytes{a.bytes};
         if (c->link->write({&bytes, 1}) < bytes.size()) c->link->close("it takes no bytes");
@@ -642,31 +535,15 @@ void cluster_shell::carry_out(peer& p, association_action& a) {
       if (a.peer.message_bytes)
         bounds.message_bytes = std::min<std::size_t>(bounds.message_bytes, a.peer.message_bytes);
       p.arrivals.emplace(options_.limits);
-      std::shared_ptr<way> out;
-      {
-        std::lock_guard lock{p.guard};
-        p.session = std::make_shared<wire::session>(bounds);
-        out = std::make_shared<way>(p.shared_from_this(), ++p.generation);
-        out->message_bytes = bounds.message_bytes;
-        out->reserve_bytes = bounds.send_buffer_bytes;
-        p.wants_room = {};
-        p.owes_too_much = false;
-        p.unconfirmed = {};
-      }
       const bool reborn = p.met && *p.met != a.peer.incarnation;
       p.met = a.peer.incarnation;
-      actors_->began(*p.actors, std::move(out), reborn);
+      actors_->began(*p.actors, p.session->begin(bounds), reborn);
       break;
     }
     case kind::attach: attach(p, a, nullptr); break;
     case kind::detach:
       if (c) c->carries = false;
-      {
-        std::lock_guard lock{p.guard};
-        p.link = nullptr;
-        p.blocked = false;
-        if (p.session) p.session->detach();
-      }
+      p.session->detach();
       break;
     case kind::session_ended: end_session(p, a); break;
     case kind::digest_differs:
@@ -682,23 +559,16 @@ void cluster_shell::carry_out(peer& p, association_action& a) {
 void cluster_shell::attach(peer& p, const association_action& a, const association_action* ready) {
   const auto c = connections_.find(a.link);
   const time_point at = now();
-  bool good = c != connections_.end();
-  if (good) {
-    std::lock_guard lock{p.guard};
-    good = p.session && p.session->attach(a.by_peer);
-    if (good) {
-      if (ready) p.session->control(ready->frame, ready->payload());
-      p.link = c->second->link;
-      p.linked = from_wire(a.peer.incarnation);
-      p.blocked = false;
-      p.heard = at;
-    }
-  }
-  if (!good) {
+  if (c == connections_.end() || !p.session->attach(c->second->link, a.by_peer, ready)) {
     p.machine->end(wire::session_end::violation, "it claims to have received what was never sent",
                    at);
     return;  // the loop carries out what that means
   }
+  {
+    std::lock_guard lock{p.guard};
+    p.heard = at;
+  }
+  p.linked = from_wire(a.peer.incarnation);
   c->second->carries = true;
   p.silent = {};
   c->second->reader.open(*p.arrivals, a.told);
@@ -711,14 +581,7 @@ void cluster_shell::attach(peer& p, const association_action& a, const associati
 void cluster_shell::end_session(peer& p, const association_action& a) {
   using wire::session_end;
   counts_.ended.fetch_add(1, std::memory_order_relaxed);
-  std::shared_ptr<wire::session> last;
-  {
-    std::lock_guard lock{p.guard};
-    last = std::exchange(p.session, nullptr);
-    p.link = nullptr;
-    p.blocked = false;
-    ++p.generation;
-  }
+  const std::shared_ptr<wire::session> last = p.session->end();
   note(p, weight::info,
        "the session with node " + p.entry.name + " has ended (" + std::string{name(a.reason)} +
            "): " + a.text);
@@ -748,14 +611,7 @@ void cluster_shell::end_session(peer& p, const association_action& a) {
 void cluster_shell::carry_out(detail::liveness_actions& todo) {
   for (detail::liveness_action& each : todo) {
     if (std::holds_alternative<detail::send_heartbeats>(each)) {
-      for (const auto& p : peers_) {
-        {
-          std::lock_guard lock{p->guard};
-          if (!p->session || !p->link) continue;
-          p->session->control(frame_kind::heartbeat, {});
-        }
-        p->flush();
-      }
+      for (const auto& p : peers_) p->session->control(frame_kind::heartbeat, {});
     } else if (auto* q = std::get_if<detail::send_question>(&each)) {
       gossip g;
       g.question = std::move(q->what);
@@ -768,9 +624,10 @@ void cluster_shell::carry_out(detail::liveness_actions& todo) {
       peer& p = *peers_[o->peer];
       const opinion_change& change = o->what;
       wire::link_ptr silent;
+      if (change.to == opinion::unreachable && change.incarnation == p.linked)
+        silent = p.session->link();
       {
         std::lock_guard lock{p.guard};
-        if (change.to == opinion::unreachable && change.incarnation == p.linked) silent = p.link;
         p.seen = {};
         p.seen.what = change.to;
         p.seen.incarnation = change.incarnation;
@@ -795,12 +652,7 @@ void cluster_shell::send_gossip(peer& p, const gossip& g) {
   std::vector<std::byte> bytes;
   detail::writer to{bytes};
   detail::encode(to, g);
-  {
-    std::lock_guard lock{p.guard};
-    if (!p.session || !p.link || bytes.size() > wire::max_frame) return;
-    p.session->control(frame_kind::gossip, bytes);
-  }
-  p.flush();
+  if (bytes.size() <= wire::max_frame) p.session->control(frame_kind::gossip, bytes);
 }
 
 void cluster_shell::on_gossip(peer& p, std::span<const std::byte> payload) {
@@ -874,8 +726,9 @@ std::vector<member> cluster_shell::members() const {
     }
     m.phi = x.seen.phi;
     m.reason = x.reason;
-    m.session = x.session != nullptr;
-    m.buffered_bytes = x.session ? x.session->buffered() : 0;
+    const auto buffered = x.session->buffered();
+    m.session = buffered.has_value();
+    m.buffered_bytes = buffered.value_or(0);
     all.push_back(std::move(m));
   }
   return all;
