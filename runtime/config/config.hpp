@@ -82,6 +82,7 @@ struct limits_config {
   std::uint32_t pending_handshakes = 64;
   std::uint32_t remote_addresses = 65'536;
   std::uint32_t pending_asks = 100'000;
+  std::uint32_t busy_wait_us = 50;
 
   bool operator==(const limits_config&) const = default;
 };
