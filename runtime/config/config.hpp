@@ -95,6 +95,7 @@ struct liveness_config {
   double phi_threshold = 8.0;
   std::uint32_t indirect_probes = 3;
   std::chrono::milliseconds indirect_most{15'000};
+  bool memory_keeper = true;
 
   bool operator==(const liveness_config&) const = default;
 };

@@ -325,6 +325,14 @@ constexpr key liveness_keys[] = {
             "unreachable_after_ms leaves a connection time to come back.",
      .range = {50, day},
      .loopback = 1'800},
+    {.name = "memory_keeper",
+     .field = bind<&cluster_config::liveness, &liveness_config::memory_keeper>(),
+     .what = "True: beside each node there is a process that shares its memory and sleeps, "
+             "\"coppice-memory\" by name. When the node is killed the system then closes its "
+             "connections first and frees its memory after that.",
+     .why = "The system frees a killed process's memory before it closes its files, a second for "
+            "some 14 GiB, and so long its peers wait for an answer. It takes one number of a "
+            "process and no memory; where the system does not allow it a node does without."},
 };
 
 // ---- [log] --------------------------------------------------------------------------------------

@@ -310,6 +310,10 @@ result<void> node::implementation::serve() {
   }
   cluster_shell& shell = cluster_shell_access::of(*nodes);
   if (auto listening = shell.start(); !listening) return listening;
+  if (options.config->liveness.memory_keeper) {
+    if (auto beside = memory_keeper::of_this_process()) keeper = std::move(*beside);
+    else log.remark(cluster_options::weight::info, beside.error().message());
+  }
   log.info("node " + options.node + " of cluster " + options.config->cluster.name +
            ", incarnation " + to_string(shell.incarnation()) + ", listens at " +
            shell.listens_at());

@@ -3,6 +3,7 @@
 
 #include <coppice/runtime/cluster/cluster_private.hpp>
 #include <coppice/runtime/http/api.hpp>
+#include <coppice/runtime/node/memory_keeper_private.hpp>
 #include <coppice/runtime/node/node.hpp>
 #include <coppice/runtime/node/rate_limit.hpp>
 
@@ -91,6 +92,7 @@ struct node::implementation {
   std::unique_ptr<http::node_view> view{};
   std::unique_ptr<http::api> api{};
   std::unique_ptr<http::server> server{};
+  std::shared_ptr<const memory_keeper> keeper{};
   std::atomic<bool> stopping{false};
   std::atomic<bool> planted{false};  ///< there is a tree
 
