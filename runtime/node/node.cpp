@@ -125,6 +125,8 @@ node_log::node_log(const node_options& options)
               detail::rate_limit{options.log.records_per_second},
               detail::rate_limit{options.log.records_per_second},
               detail::rate_limit{options.log.records_per_second},
+              detail::rate_limit{options.log.records_per_second},
+              detail::rate_limit{options.log.records_per_second},
               detail::rate_limit{options.log.records_per_second}} {}
 
 std::optional<std::uint64_t> node_log::admit(topic about, std::uint64_t already_left_out) noexcept {
@@ -222,6 +224,13 @@ void node_log::remark(cluster_options::weight how, const std::string& text) noex
   if (const auto n = admit(topic::remark)) log_->log(level, "{}{}", text, left_out_text(*n));
 }
 
+void node_log::audit(const http::audit_record& a) noexcept {
+  if (!log_->should_log(spdlog::level::warn)) return;
+  if (const auto n = admit(a.allowed ? topic::change : topic::refused_change))
+    log_->warn("audit: {} {} asked for by {}: {}{}{}", a.action, a.target, a.peer,
+               a.allowed ? "" : "not allowed: ", a.outcome, left_out_text(*n));
+}
+
 std::optional<std::pair<milliseconds, std::string>> node_log::last_stall() {
   std::lock_guard lock{guard_};
   if (stalled_.empty()) return std::nullopt;
@@ -237,9 +246,17 @@ void node_log::critical(const std::string& text) {
 }
 
 void node_log::close() noexcept {
-  constexpr const char* kinds[] = {"start",          "crash",        "start error",
-                                   "shutdown error", "give-up",      "dead letter",
-                                   "stall",          "crash report", "remark"};
+  constexpr const char* kinds[] = {"start",
+                                   "crash",
+                                   "start error",
+                                   "shutdown error",
+                                   "give-up",
+                                   "dead letter",
+                                   "stall",
+                                   "crash report",
+                                   "remark",
+                                   "audit",
+                                   "audit of what was not allowed"};
   static_assert(std::size(kinds) == topics);
   std::lock_guard lock{guard_};
   for (std::size_t i = 0; i < topics; ++i)
@@ -295,11 +312,7 @@ result<void> node::implementation::serve() {
   if (!http) return http.error();
   if (*http) {
     view = std::make_unique<api_view>(*this);
-    api = std::make_unique<http::api>(*view, [this](const http::audit_record& a) {
-      log.remark(cluster_options::weight::warning,
-                 "audit: " + a.action + " " + a.target + " asked for by " + a.peer + ": " +
-                     (a.allowed ? "" : "not allowed: ") + a.outcome);
-    });
+    api = std::make_unique<http::api>(*view, [this](const http::audit_record& a) { log.audit(a); });
     (*http)->report = [this](const std::string& what) {
       log.remark(cluster_options::weight::warning, "HTTP: " + what);
     };

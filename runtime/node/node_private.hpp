@@ -38,6 +38,9 @@ class node_log final : public observer, public supervision_observer {
 
   /// Of the cluster and the API, at a bounded rate.
   void remark(cluster_options::weight how, const std::string& text) noexcept;
+  /// Who has changed what, at a rate of its own, so that nothing else crowds it out; nor do
+  /// attempts that were not allowed, which strangers make as often as they like.
+  void audit(const http::audit_record& a) noexcept;
   void info(const std::string& text);
   void critical(const std::string& text);
   /// The last record: tells what was left out and could not be told with a later one.
@@ -58,9 +61,11 @@ class node_log final : public observer, public supervision_observer {
     dead_letter,
     stall,
     crash_report,
-    remark
+    remark,
+    change,
+    refused_change
   };
-  static constexpr std::size_t topics = 9;
+  static constexpr std::size_t topics = 11;
 
   std::optional<std::uint64_t> admit(topic about, std::uint64_t already_left_out = 0) noexcept;
 
