@@ -234,6 +234,16 @@ cell_ptr conversation::give_up_watch(const cell& watcher, std::uint64_t watched,
   return last;
 }
 
+void conversation::expect_ends(const cell& watcher, std::uint32_t incarnation, const cell& proxy) {
+  std::lock_guard lock{guard_};
+  if (!closed()) watched_there_[{watcher.number(), proxy.number()}] = incarnation;
+}
+
+void conversation::expect_no_ends(const cell& watcher, const cell& proxy) noexcept {
+  std::lock_guard lock{guard_};
+  watched_there_.erase({watcher.number(), proxy.number()});
+}
+
 // ---- refs in events ---------------------------------------------------------------------------
 
 void conversation::write(writer& to, cell* x) {
@@ -826,8 +836,9 @@ bool conversation::on_signal(reader& from) {
     return true;
   }
   const cell_ptr sender = with_.proxy_for(path, number, true);
-  if (!sender) return true;
+  if (!sender || !may_notify(*who)) return true;
   sender->signal_end(who.get(), why, linked);
+  note_notice(*who);
   if (!linked) return true;
   for (const cell_ptr& of : with_.known_proxies(path, number)) {
     auto* n = new news{news::about::drop_link};
@@ -837,7 +848,8 @@ bool conversation::on_signal(reader& from) {
   return true;
 }
 
-/// An actor there has ended that one here watches.
+/// An actor there has ended that one here watches. Notices go beyond a mailbox's capacity: that it
+/// is gone is taken once of each watch, and of its incarnations' ends only so many may wait.
 bool conversation::on_ended(reader& from) {
   std::uint32_t to = 0, incarnation = 0, watcher = 0;
   std::uint64_t number = 0;
@@ -848,23 +860,57 @@ bool conversation::on_ended(reader& from) {
       !get_number(from, incarnation) || !get_reason(from, why) || !from.boolean(gone) ||
       !get_number(from, watcher))
     return false;
+  const std::vector<cell_ptr> all = with_.known_proxies(path, number);
+  std::vector<cell_ptr> watched;
   cell_ptr who;
   {
     std::lock_guard lock{guard_};
     if (const exported* e = look_up(to)) who = e->who;
+    if (!who) return true;
+    for (const cell_ptr& of : all) {
+      const auto found = watched_there_.find({who->number(), of->number()});
+      if (found == watched_there_.end() || found->second != watcher) continue;
+      watched.push_back(of);
+      if (gone) watched_there_.erase(found);
+    }
   }
-  if (!who) return true;
-  // The watcher takes no notice of those that it does not watch.
-  for (const cell_ptr& of : with_.known_proxies(path, number)) {
+  for (const cell_ptr& of : watched) {
+    if (!gone && !may_notify(*who)) return true;
     auto* n = new notice_node<ended>({of->path(), of->number(), incarnation, why, gone}, watcher);
     if (who->push(n) != detail::lane::outcome::put) detail::destroy(n);
-    if (!gone) continue;
+    if (!gone) note_notice(*who);
+  }
+  if (!gone || watched.empty()) return true;
+  for (const cell_ptr& of : all) {
     auto* dropped = new news{news::about::drop_watcher};
     dropped->from = who;
     tell(*of, dropped);
     tell(*of, new news{with_.options.bulk ? news::about::going : news::about::gone});
   }
   return true;
+}
+
+/// Whether one more may wait of those notices that a peer can send as often as it likes.
+bool conversation::may_notify(const cell& whom) {
+  if (notices_.load(std::memory_order_relaxed) < with_.options.limits.remote_addresses) return true;
+  with_.home.dead(dead_letter_reason::overflow, nullptr, &whom);
+  with_.offence("more of its end notices and exit signals wait than limits.remote_addresses");
+  return false;
+}
+
+/// Counts the notice that `whom` has just been sent, until it has been handled.
+void conversation::note_notice(cell& whom) {
+  notices_.fetch_add(1, std::memory_order_relaxed);
+  auto* behind = new detail::credit_node;
+  intrusive_ptr_add_ref(this);
+  behind->from(&handled_notices_);
+  whom.ask(behind);
+}
+
+void conversation::handled_notices::answered(request* x) noexcept {
+  const conversation_ptr self{&of, false};  // the request's own
+  of.notices_.fetch_sub(1, std::memory_order_relaxed);
+  detail::destroy(x);
 }
 
 // ---- its end ----------------------------------------------------------------------------------
@@ -892,6 +938,7 @@ void conversation::close(std::string_view why) {
     exports.swap(exports_);
     handles_.clear();
     free_handles_.clear();
+    watched_there_.clear();
   }
   const cause_ptr because = make_cause("the session with node " + with_.name + " has ended", {}, 0,
                                        make_cause(std::string{why}));

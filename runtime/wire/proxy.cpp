@@ -603,8 +603,10 @@ void proxy::control_from(control_node& c) {
       }
       break;
     case control::unwatch:
-      if (std::erase_if(watchers_, [&](const watcher& w) { return w.who.get() == other; }))
+      if (std::erase_if(watchers_, [&](const watcher& w) { return w.who.get() == other; })) {
+        if (with_) with_->expect_no_ends(*other, *cell_);
         send_relation(message_kind::unwatch, other);
+      }
       if (here_ && watchers_.empty()) here_->tell(control::unwatch, {}, cell_);
       end_if_unrelated();
       break;
@@ -651,6 +653,7 @@ void proxy::control_from(control_node& c) {
 }
 
 void proxy::send_watch(const watcher& w) {
+  with_->expect_ends(*w.who, w.incarnation, *cell_);
   std::vector<std::byte>& bytes = scratch();
   writer to{bytes, with_.get()};
   begin(to, message_kind::watch).unsigned_integer(handle_now());
@@ -682,6 +685,8 @@ void proxy::send_relation(message_kind what, cell* other) {
 /// it has ended for ever.
 void proxy::lose(const exit_reason& why, bool gone) {
   tell_watchers(0, why, gone);
+  if (gone && with_)
+    for (const watcher& w : watchers_) with_->expect_no_ends(*w.who, *cell_);
   if (gone) watchers_.clear();
   signals_.clear();
   tell_links(why);

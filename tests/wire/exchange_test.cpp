@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <coppice/runtime/wire/exchange_private.hpp>
+
 #include "two_nodes.hpp"
 
 #include <doctest/doctest.h>
@@ -10,6 +12,7 @@
 using namespace coppice;
 using namespace std::chrono_literals;
 using two_nodes::stage;
+using wire::message_kind;
 
 namespace {
 
@@ -773,6 +776,109 @@ TEST_CASE("a reply that is too long leaves the outcome unknown, since the handle
   REQUIRE(!r);
   CHECK(r.error().code() == errc::unanswered);
   CHECK_FALSE(r.error().not_executed());
+}
+
+namespace {
+
+/// Keeps what it is told, and watches anew, once, what is gone.
+class stubborn : public actor<note, ended, exit_signal> {
+ public:
+  stubborn(std::vector<std::string>* told, ref<take> whom) : told_(told), whom_(whom) {}
+  void started() {
+    trap_exits();
+    watch(whom_);
+  }
+  void on(const note& n) { told_->push_back(n.text); }
+  void on(const ended& e) {
+    told_->push_back("ended #" + std::to_string(e.incarnation) + ' ' +
+                     std::string{name(e.reason.what())});
+    if (told_->size() == 1 && e.gone) watch(whom_);
+  }
+  void on(const exit_signal& s) { told_->push_back("signal from " + s.path); }
+
+ private:
+  std::vector<std::string>* told_;
+  ref<take> whom_;
+};
+
+struct heard {
+  std::vector<std::string> told;
+};
+
+/// The watcher is suspended: what is forged waits for it.
+struct forged : heard, shop {
+  explicit forged(wire::limits bounds = {}) : shop(1, bounds) {
+    here = open();
+    connect();
+    watcher = alpha.run.system().spawn<stubborn>({.id = "stubborn"}, &told,
+                                                 alpha.at<take>("beta:/store"));
+    settle();
+    outside{alpha.run.system()}.suspend(watcher);
+    settle();
+  }
+  void hear(message_kind what, const std::function<void(detail::writer&)>& rest) {
+    two_nodes::bytes m;
+    detail::writer to{m};
+    to.unsigned_integer(static_cast<std::uint64_t>(what));
+    to.unsigned_integer(1);  // the watcher's handle, the only one
+    rest(to);
+    alpha.actors->message(*alpha.other, wire::lane::user, m);
+  }
+  void hear_ended(std::uint32_t incarnation, bool gone) {
+    hear(message_kind::ended, [&](detail::writer& to) {
+      to.unsigned_integer(here.number());
+      to.text("/store");
+      to.unsigned_integer(incarnation);
+      wire::put_reason(to, exit_reason::failed("it says so"), "beta");
+      to.boolean(gone);
+      to.unsigned_integer(1);  // the watcher's incarnation
+    });
+  }
+  void resume() {
+    outside{alpha.run.system()}.resume(watcher);
+    settle();
+  }
+  ref<take, note, crash, report_to, unnamed> here;
+  ref<note> watcher;
+};
+
+}  // namespace
+
+// All of them waited in the watcher's mailbox, and one was taken for the end of its next watch.
+TEST_CASE("that an actor elsewhere is gone is taken once of each watch, however often it is said") {
+  forged s;
+  for (int i = 0; i < 1'000; ++i) s.hear_ended(1, true);
+  s.resume();
+  CHECK(s.told == std::vector<std::string>{"ended #1 failed", "ended #0 noproc"});
+}
+
+TEST_CASE("of ends and signals that a node makes up so many wait as it may hold addresses") {
+  forged s{{.remote_addresses = 5}};
+  for (std::uint32_t i = 1; i <= 100; ++i) s.hear_ended(i, false);
+  CHECK(s.alpha.dead(dead_letter_reason::overflow) == 95);
+  s.resume();
+  REQUIRE(s.told.size() == 5);
+  CHECK(s.told.back() == "ended #5 failed");
+  // What has been handled leaves room for more.
+  for (int i = 0; i < 3; ++i)
+    s.hear(message_kind::signal, [](detail::writer& to) {
+      to.unsigned_integer(77);
+      to.text("/killer");
+      wire::put_reason(to, exit_reason::failed("it says so"), "beta");
+      to.boolean(false);
+    });
+  s.settle();
+  CHECK(s.told.size() == 8);
+  CHECK(s.told.back() == "signal from beta:/killer");
+  // And the last one has its place.
+  outside{s.alpha.run.system()}.suspend(s.watcher);
+  s.settle();
+  for (std::uint32_t i = 11; i <= 20; ++i) s.hear_ended(i, false);
+  s.hear_ended(20, true);
+  s.resume();
+  CHECK(s.told.size() == 14);
+  CHECK(s.alpha.dead(dead_letter_reason::overflow) == 100);
+  CHECK(s.alpha.offences.size() == 100);
 }
 
 // ---- two lanes --------------------------------------------------------------------------------
