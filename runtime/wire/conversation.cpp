@@ -144,6 +144,9 @@ void conversation::answer(lane on, request* x) noexcept {
       if (outcome == outlet::outcome::too_large)
         refuse(on, x->seq, errc::unanswered,
                make_cause("the reply takes more bytes than limits.message_bytes"));
+      // The session ends by that, and its asker is told `disconnected`.
+      if (outcome == outlet::outcome::full && x->type->event)
+        with_.home.dead(dead_letter_reason::overflow, x->type->event, nullptr);
     }
     flush_soon();
   }

@@ -881,6 +881,22 @@ TEST_CASE("of ends and signals that a node makes up so many wait as it may hold 
   CHECK(s.alpha.offences.size() == 100);
 }
 
+TEST_CASE("a reply that finds even the reserve of the send buffer full is a dead letter") {
+  shop s;
+  s.open();
+  s.connect();
+  CHECK(s.ask(s.far(), take{1}));
+  s.beta.out->places = s.beta.out->reserve = 0;
+  auto asked = s.alpha.run.begin_ask(s.far(), take{1}, 1s);
+  s.settle();
+  CHECK(s.beta.dead(dead_letter_reason::overflow) == 1);
+  REQUIRE(s.beta.told.letters.size() == 1);
+  CHECK(s.beta.told.letters[0].event.find("take") != std::string::npos);
+  s.cut();
+  REQUIRE(asked.answered());
+  CHECK(asked.take().error().code() == errc::disconnected);
+}
+
 // ---- two lanes --------------------------------------------------------------------------------
 
 namespace {
