@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <coppice/actors/detail/core.hpp>
 #include <coppice/runtime/node/api_view_private.hpp>
 #include <coppice/runtime/node/cluster_setup_private.hpp>
 #include <coppice/runtime/node/node_private.hpp>
@@ -345,6 +346,7 @@ node::node(node_options options, children::builder build)
 node::~node() {
   const auto stopped = stop(impl_->options.stop_deadline);
   if (stopped || stopped.error().code() == errc::invalid) return;
+  if (stopped.error().code() == errc::cycle) impl_->log.critical(stopped.error().message());
   std::_Exit(exit_stuck);  // the log has the paths
 }
 
@@ -362,6 +364,13 @@ result<void> node::start() {
 }
 
 result<void> node::stop(milliseconds deadline) {
+  // The links' thread runs handlers too, and what it waited for first would be itself.
+  const detail::cell* const here = detail::this_worker.running;
+  if (here && &here->home() == &detail::core_of(*impl_->home))
+    return error{errc::cycle,
+                 "a node waits for its handlers to return, and one of them stops it: use a "
+                 "stopper, or another thread",
+                 here->path()};
   if (std::exchange(impl_->stopped, true)) return error{errc::invalid, "a node is stopped once"};
   const auto until = std::chrono::steady_clock::now() + deadline;
   const auto left = [&until] {
