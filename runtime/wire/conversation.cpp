@@ -192,7 +192,7 @@ void conversation::withdraw_resolve(std::uint32_t correlation) noexcept {
   resolving_.erase(correlation);
 }
 
-std::uint32_t conversation::export_handle(cell* x) {
+std::uint32_t conversation::export_handle(cell* x, const std::vector<bool>* allowed) {
   std::lock_guard lock{guard_};
   if (closed()) return 0;
   std::uint32_t handle;
@@ -210,6 +210,7 @@ std::uint32_t conversation::export_handle(cell* x) {
     handles_.emplace(x, handle);
   }
   for (std::uint64_t& uses : exports_[handle - 1].uses) ++uses;
+  if (allowed) exports_[handle - 1].allowed = *allowed;
   return handle;
 }
 
@@ -612,9 +613,15 @@ void conversation::say_unresolved(lane on, std::uint32_t correlation, errc code,
   flush_soon();
 }
 
-/// Tells the peer all it needs to address an actor: its handle and its table of events.
+/// Tells the peer all it needs to address an actor: its handle and its table of events. What it may
+/// send is kept in one step with the handle, which the peer can give back at any time.
 void conversation::announce(lane on, std::uint32_t correlation, const cell_ptr& who) {
-  const std::uint32_t handle = export_handle(who.get());
+  const std::string path = who->path();
+  const auto table = who->type().events;
+  std::vector<bool> allowed;
+  for (const event_type* event : table)
+    allowed.push_back(event->wire && may(path, event->wire_name));
+  const std::uint32_t handle = export_handle(who.get(), &allowed);
   if (!handle) {
     say_unresolved(on, correlation, errc::limit,
                    "too many addresses are known to this node: limits.remote_addresses");
@@ -622,11 +629,6 @@ void conversation::announce(lane on, std::uint32_t correlation, const cell_ptr& 
   }
   std::vector<std::byte>& bytes = scratch();
   writer to{bytes, this};
-  const std::string path = who->path();
-  const auto table = who->type().events;
-  std::vector<bool> allowed;
-  for (const event_type* event : table)
-    allowed.push_back(event->wire && may(path, event->wire_name));
   begin(to, message_kind::resolved);
   to.unsigned_integer(correlation);
   to.unsigned_integer(handle);
@@ -639,10 +641,6 @@ void conversation::announce(lane on, std::uint32_t correlation, const cell_ptr& 
     to.text(event.wire ? event.wire->shape() : std::string{});
     to.text(event.wire && event.wire->reply_shape ? event.wire->reply_shape() : std::string{});
     to.boolean(allowed[i]);
-  }
-  {
-    std::lock_guard lock{guard_};
-    if (exported* e = look_up(handle)) e->allowed = std::move(allowed);
   }
   if (send_owed(on, bytes) == outlet::outcome::too_large)
     say_unresolved(on, correlation, errc::limit,

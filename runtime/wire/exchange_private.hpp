@@ -183,8 +183,9 @@ class conversation final : public detail::ref_port {
   detail::request* withdraw(std::uint32_t correlation) noexcept;
   std::uint32_t await_resolved(cell_ptr who);
   void withdraw_resolve(std::uint32_t correlation) noexcept;
-  /// How this node's actor is named to the peer; zero: too many are.
-  std::uint32_t export_handle(cell* x);
+  /// How this node's actor is named to the peer; zero: too many are. `allowed`: which events of its
+  /// table the peer may send from now on.
+  std::uint32_t export_handle(cell* x, const std::vector<bool>* allowed = nullptr);
   struct watch {
     cell_ptr watcher, watched;
     std::uint32_t incarnation;  ///< as the watcher calls its own

@@ -897,6 +897,42 @@ TEST_CASE("a reply that finds even the reserve of the send buffer full is a dead
   CHECK(asked.take().error().code() == errc::disconnected);
 }
 
+// The permissions of the one were written down under a handle that was the other's by then.
+TEST_CASE(
+    "a handle that is given back while it is told does not lend its permissions to the next") {
+  shop s;
+  s.open();
+  std::vector<std::string> secrets;
+  s.beta.run.system().spawn<store>({.id = "vault"}, &secrets);
+  s.connect();
+  const auto says = [&](wire::lane on, message_kind what, std::vector<std::uint64_t> numbers,
+                        std::string_view text = {}) {
+    two_nodes::bytes m;
+    detail::writer to{m};
+    to.unsigned_integer(static_cast<std::uint64_t>(what));
+    for (const std::uint64_t x : numbers) to.unsigned_integer(x);
+    if (what == message_kind::event) to.array(1);
+    if (!text.empty()) to.text(text);
+    s.beta.actors->message(*s.beta.other, on, m);
+  };
+  bool once = false;
+  s.beta.allowed = [&](std::string_view path, std::string_view) {
+    if (path == "/store" && !std::exchange(once, true)) {
+      for (const auto on : {wire::lane::user, wire::lane::bulk})
+        says(on, message_kind::release, {1, 100});
+      says(wire::lane::user, message_kind::resolve, {2, 0, 0}, "/vault");
+    }
+    return path != "/vault";
+  };
+  says(wire::lane::user, message_kind::resolve, {1, 0, 0}, "/store");
+  for (const std::uint64_t handle : {1, 2})
+    says(wire::lane::user, message_kind::event, {handle, 1}, "open up");
+  s.settle();
+  CHECK(secrets.empty());
+  CHECK(s.notes == std::vector<std::string>{"open up"});
+  CHECK(s.beta.dead(dead_letter_reason::denied) == 1);
+}
+
 // ---- two lanes --------------------------------------------------------------------------------
 
 namespace {
