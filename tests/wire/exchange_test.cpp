@@ -824,14 +824,14 @@ struct forged : heard, shop {
     rest(to);
     alpha.actors->message(*alpha.other, wire::lane::user, m);
   }
-  void hear_ended(std::uint32_t incarnation, bool gone) {
+  void hear_ended(std::uint32_t incarnation, bool gone, std::uint32_t watchers = 1) {
     hear(message_kind::ended, [&](detail::writer& to) {
       to.unsigned_integer(here.number());
       to.text("/store");
       to.unsigned_integer(incarnation);
       wire::put_reason(to, exit_reason::failed("it says so"), "beta");
       to.boolean(gone);
-      to.unsigned_integer(1);  // the watcher's incarnation
+      to.unsigned_integer(watchers);  // incarnation
     });
   }
   void resume() {
@@ -850,6 +850,15 @@ TEST_CASE("that an actor elsewhere is gone is taken once of each watch, however 
   for (int i = 0; i < 1'000; ++i) s.hear_ended(1, true);
   s.resume();
   CHECK(s.told == std::vector<std::string>{"ended #1 failed", "ended #0 noproc"});
+}
+
+TEST_CASE("an end that a former incarnation of the watcher is told of leaves the new one's watch") {
+  forged s;
+  s.hear_ended(1, true, 0);
+  s.beta.run.system().stop(s.here);
+  s.resume();
+  REQUIRE(!s.told.empty());
+  CHECK(s.told.front() == "ended #1 shutdown");
 }
 
 TEST_CASE("of ends and signals that a node makes up so many wait as it may hold addresses") {
