@@ -27,7 +27,7 @@ void confirm(cell& to, node* event, caf::mailbox_element& message) {
   result<void> taken;
   const auto outcome = to.push(event);
   if (outcome != lane::outcome::put) taken = refuse_offer(to, event, outcome);
-  message.sender->enqueue(caf::strong_actor_ptr{control_block(to)}, message.mid.response_id(),
+  message.sender->enqueue(show_to_caf(to), message.mid.response_id(),
                           taken ? caf::make_message() : caf::make_message(to_caf(taken.error())),
                           nullptr);
 }
@@ -61,7 +61,7 @@ void caf_bridge::deliver(cell& to, caf::mailbox_element_ptr message) {
     }
   }
   if (message->mid.is_request() && message->sender) {
-    message->sender->enqueue(caf::strong_actor_ptr{control_block(to)}, message->mid.response_id(),
+    message->sender->enqueue(show_to_caf(to), message->mid.response_id(),
                              caf::make_message(caf::make_error(caf::sec::unexpected_message)),
                              nullptr);
     return;
@@ -99,7 +99,8 @@ caf::error to_caf(const error& e) {
   return caf::make_error(caf::sec::runtime_error, e.message());
 }
 
-caf::actor_control_block* control_block(const cell& x) noexcept {
+caf::strong_actor_ptr show_to_caf(cell& x) noexcept {
+  x.show_to_caf();
   return caf::actor_control_block::from(&shell::of(x));
 }
 

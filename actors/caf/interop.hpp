@@ -23,7 +23,8 @@
 ///     caf::actor stock = coppice::caf_handle(inventory);    // send, request, monitor, link
 ///
 /// For CAF the events must be message types of its own (`CAF_ALLOW_UNSAFE_MESSAGE_TYPE(reserve)`
-/// is enough within a process). A CAF monitor of an actor fires when its address ends.
+/// is enough within a process). A CAF monitor of an actor fires when its address ends, with
+/// `caf::exit_reason::unknown` if that was before CAF had a handle of it.
 namespace coppice {
 
 namespace detail {
@@ -51,7 +52,7 @@ exit_reason from_caf(const caf::error& why);
 /// What a failed request to a CAF actor means to the one who asked.
 error answer_from_caf(const caf::error& why);
 caf::error to_caf(const error& e);
-caf::actor_control_block* control_block(const cell& x) noexcept;
+caf::strong_actor_ptr show_to_caf(cell& x) noexcept;
 caf::actor_system& caf_system_of(cell& x) noexcept;
 tick far_deadline(const cell& x) noexcept;
 
@@ -59,7 +60,7 @@ tick far_deadline(const cell& x) noexcept;
 template <class E>
 struct caf_sink final : answer_sink {
   caf_sink(cell& to, caf::mailbox_element& m)
-      : self(control_block(to)), asker(m.sender), id(m.mid.response_id()) {}
+      : self(show_to_caf(to)), asker(m.sender), id(m.mid.response_id()) {}
 
   void answered(request* x) noexcept override {
     std::unique_ptr<caf_sink> mine{this};
@@ -113,8 +114,7 @@ void caf_events(system& s) {
 /// An actor as CAF sees it. Keeps the address's memory, not an incarnation.
 template <class... Es>
 caf::actor caf_handle(const ref<Es...>& x) {
-  return caf::actor_cast<caf::actor>(
-      caf::strong_actor_ptr{detail::control_block(*detail_ref::get(x))});
+  return caf::actor_cast<caf::actor>(detail::show_to_caf(*detail_ref::get(x)));
 }
 
 /// A plain CAF actor as a child behind a stable address: it is spawned when the child starts; its

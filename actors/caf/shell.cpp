@@ -107,7 +107,7 @@ void shell::intrusive_ptr_add_ref_impl() {}
 
 void shell::intrusive_ptr_release_impl() {}
 
-void shell::clean_up(const exit_reason& why) { cleanup(to_caf(why), this_worker.unit); }
+void shell::clean_up(caf::error why) { cleanup(std::move(why), this_worker.unit); }
 
 void shell::enqueue(caf::mailbox_element_ptr message, caf::execution_unit*) {
   caf_bridge::of(home()).deliver(*this, std::move(message));
@@ -143,7 +143,15 @@ void cell::schedule() noexcept {
   else home_->scheduler->enqueue(&self);
 }
 
-void cell::cleanup_foreign(const exit_reason& why) noexcept { shell::of(*this).clean_up(why); }
+void cell::cleanup_foreign(const exit_reason& why) noexcept {
+  shell::of(*this).clean_up(to_caf(why));
+}
+
+/// `end` closes the list and looks at the mark, the other way round here: one of both sees.
+void cell::show_to_caf() noexcept {
+  if (shown_to_caf_.exchange(true, std::memory_order_seq_cst) || !system_list_.has_ended()) return;
+  shell::of(*this).clean_up(caf::exit_reason::unknown);
+}
 
 std::string_view cell::id() const noexcept {
   const auto* text =

@@ -25,7 +25,8 @@ class shell final : public caf::monitorable_actor, public caf::resumable, public
   void on_destroy() override {}
   const char* name() const override { return "coppice.cell"; }
 
-  void clean_up(const exit_reason& why);
+  /// Tells CAF's monitors and links.
+  void clean_up(caf::error why);
   static shell& of(const cell& x) noexcept {
     return const_cast<shell&>(static_cast<const shell&>(x));
   }

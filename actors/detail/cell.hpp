@@ -275,6 +275,8 @@ class cell {
     return references_.load(std::memory_order_acquire) <= 1 + others;
   }
   std::uint32_t depth() const noexcept { return lane_.depth(); }
+  /// Before CAF gets a handle of it: from now on CAF is told of its end.
+  void show_to_caf() noexcept;
   /// Nobody runs it, and nothing waits for it.
   bool is_idle() const noexcept { return lane_.is_parked(); }
   std::uint64_t handled() const noexcept { return handled_.load(std::memory_order_relaxed); }
@@ -422,6 +424,7 @@ class cell {
   std::uint8_t id_size_ = 0;
   std::atomic<cell_state> state_{cell_state::down};
   std::atomic<bool> traps_{false};
+  std::atomic<bool> shown_to_caf_{false};
   std::atomic<std::uint8_t> stop_marks_{0};  ///< a token was taken; a stop was asked for
   overflow policy_;
   listening listening_ = listening::to_all;

@@ -158,6 +158,8 @@ int shell::run() {
   ::sigprocmask(SIG_BLOCK, &ours, &before);
   const auto old_pipe = ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGCHLD, SIG_DFL);  // whoever ignores it hears of no end
+  // What a node leaves behind, its memory's keeper to begin with, is waited for here.
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   signals_ = descriptor{::signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK)};
 
   launcher_.begin(clock::now());
@@ -259,10 +261,13 @@ void shell::take_signals() {
 }
 
 void shell::reap() {
-  for (std::size_t i = 0; i < children_.size(); ++i) {
-    child& c = children_[i];
-    int status = 0;
-    if (c.number == 0 || ::waitpid(c.number, &status, WNOHANG) != c.number) continue;
+  int status = 0;
+  for (pid_t ended = 0; (ended = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+    const auto found = std::find_if(children_.begin(), children_.end(),
+                                    [&](const child& c) { return c.number == ended; });
+    if (found == children_.end()) continue;
+    const auto i = static_cast<std::size_t>(found - children_.begin());
+    child& c = *found;
     // What it said last is there already. What its own children go on saying goes nowhere.
     for (int more = 4; more > 0 && read_output(i);) --more;
     out_.put(c.lines.rest());

@@ -82,6 +82,7 @@ struct limits_config {
   std::uint32_t pending_handshakes = 64;
   std::uint32_t remote_addresses = 65'536;
   std::uint32_t pending_asks = 100'000;
+  std::uint32_t busy_wait_us = 50;
 
   bool operator==(const limits_config&) const = default;
 };
@@ -94,6 +95,7 @@ struct liveness_config {
   double phi_threshold = 8.0;
   std::uint32_t indirect_probes = 3;
   std::chrono::milliseconds indirect_most{15'000};
+  bool memory_keeper = true;
 
   bool operator==(const liveness_config&) const = default;
 };

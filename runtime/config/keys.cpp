@@ -261,6 +261,15 @@ constexpr key limits_keys[] = {
      .why = "A second's worth for a peer that answers 100,000 a second.",
      .unit = "asks",
      .range = {1, 10'000'000}},
+    {.name = "busy_wait_us",
+     .field = bind<&cluster_config::limits, &limits_config::busy_wait_us>(),
+     .what = "How long the thread that reads from peers looks for the next bytes before it sleeps, "
+             "if the last ones came as quickly. 0: it sleeps at once.",
+     .why = "A peer on the same machine or the next one answers within it, and an answer that is "
+            "awaited awake takes a third of the time. A wait in vain costs so much of a core once; "
+            "whatever else has work on that core goes first.",
+     .unit = "microseconds",
+     .range = {0, 10'000}},
 };
 
 // ---- [liveness] ---------------------------------------------------------------------------------
@@ -316,6 +325,14 @@ constexpr key liveness_keys[] = {
             "unreachable_after_ms leaves a connection time to come back.",
      .range = {50, day},
      .loopback = 1'800},
+    {.name = "memory_keeper",
+     .field = bind<&cluster_config::liveness, &liveness_config::memory_keeper>(),
+     .what = "True: beside each node there is a process that shares its memory and sleeps, "
+             "\"coppice-memory\" by name. When the node is killed the system then closes its "
+             "connections first and frees its memory after that.",
+     .why = "The system frees a killed process's memory before it closes its files, a second for "
+            "some 14 GiB, and so long its peers wait for an answer. It takes one number of a "
+            "process and no memory; where the system does not allow it a node does without."},
 };
 
 // ---- [log] --------------------------------------------------------------------------------------

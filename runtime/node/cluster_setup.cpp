@@ -60,6 +60,7 @@ wire::socket_options socket_part(const cluster_config& config, const std::string
   o.connect_deadline = config.limits.connect_deadline;
   o.handshake_deadline = config.limits.handshake_deadline;
   o.pending_handshakes = config.limits.pending_handshakes;
+  o.busy_wait = std::chrono::microseconds{config.limits.busy_wait_us};
   return o;
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <coppice/actors/detail/core.hpp>
 #include <coppice/runtime/node/api_view_private.hpp>
 #include <coppice/runtime/node/cluster_setup_private.hpp>
 #include <coppice/runtime/node/node_private.hpp>
@@ -125,6 +126,8 @@ node_log::node_log(const node_options& options)
               detail::rate_limit{options.log.records_per_second},
               detail::rate_limit{options.log.records_per_second},
               detail::rate_limit{options.log.records_per_second},
+              detail::rate_limit{options.log.records_per_second},
+              detail::rate_limit{options.log.records_per_second},
               detail::rate_limit{options.log.records_per_second}} {}
 
 std::optional<std::uint64_t> node_log::admit(topic about, std::uint64_t already_left_out) noexcept {
@@ -222,6 +225,13 @@ void node_log::remark(cluster_options::weight how, const std::string& text) noex
   if (const auto n = admit(topic::remark)) log_->log(level, "{}{}", text, left_out_text(*n));
 }
 
+void node_log::audit(const http::audit_record& a) noexcept {
+  if (!log_->should_log(spdlog::level::warn)) return;
+  if (const auto n = admit(a.allowed ? topic::change : topic::refused_change))
+    log_->warn("audit: {} {} asked for by {}: {}{}{}", a.action, a.target, a.peer,
+               a.allowed ? "" : "not allowed: ", a.outcome, left_out_text(*n));
+}
+
 std::optional<std::pair<milliseconds, std::string>> node_log::last_stall() {
   std::lock_guard lock{guard_};
   if (stalled_.empty()) return std::nullopt;
@@ -237,9 +247,17 @@ void node_log::critical(const std::string& text) {
 }
 
 void node_log::close() noexcept {
-  constexpr const char* kinds[] = {"start",          "crash",        "start error",
-                                   "shutdown error", "give-up",      "dead letter",
-                                   "stall",          "crash report", "remark"};
+  constexpr const char* kinds[] = {"start",
+                                   "crash",
+                                   "start error",
+                                   "shutdown error",
+                                   "give-up",
+                                   "dead letter",
+                                   "stall",
+                                   "crash report",
+                                   "remark",
+                                   "audit",
+                                   "audit of what was not allowed"};
   static_assert(std::size(kinds) == topics);
   std::lock_guard lock{guard_};
   for (std::size_t i = 0; i < topics; ++i)
@@ -295,11 +313,7 @@ result<void> node::implementation::serve() {
   if (!http) return http.error();
   if (*http) {
     view = std::make_unique<api_view>(*this);
-    api = std::make_unique<http::api>(*view, [this](const http::audit_record& a) {
-      log.remark(cluster_options::weight::warning,
-                 "audit: " + a.action + " " + a.target + " asked for by " + a.peer + ": " +
-                     (a.allowed ? "" : "not allowed: ") + a.outcome);
-    });
+    api = std::make_unique<http::api>(*view, [this](const http::audit_record& a) { log.audit(a); });
     (*http)->report = [this](const std::string& what) {
       log.remark(cluster_options::weight::warning, "HTTP: " + what);
     };
@@ -310,6 +324,10 @@ result<void> node::implementation::serve() {
   }
   cluster_shell& shell = cluster_shell_access::of(*nodes);
   if (auto listening = shell.start(); !listening) return listening;
+  if (options.config->liveness.memory_keeper) {
+    if (auto beside = memory_keeper::of_this_process()) keeper = std::move(*beside);
+    else log.remark(cluster_options::weight::info, beside.error().message());
+  }
   log.info("node " + options.node + " of cluster " + options.config->cluster.name +
            ", incarnation " + to_string(shell.incarnation()) + ", listens at " +
            shell.listens_at());
@@ -328,6 +346,7 @@ node::node(node_options options, children::builder build)
 node::~node() {
   const auto stopped = stop(impl_->options.stop_deadline);
   if (stopped || stopped.error().code() == errc::invalid) return;
+  if (stopped.error().code() == errc::cycle) impl_->log.critical(stopped.error().message());
   std::_Exit(exit_stuck);  // the log has the paths
 }
 
@@ -345,6 +364,13 @@ result<void> node::start() {
 }
 
 result<void> node::stop(milliseconds deadline) {
+  // The links' thread runs handlers too, and what it waited for first would be itself.
+  const detail::cell* const here = detail::this_worker.running;
+  if (here && &here->home() == &detail::core_of(*impl_->home))
+    return error{errc::cycle,
+                 "a node waits for its handlers to return, and one of them stops it: use a "
+                 "stopper, or another thread",
+                 here->path()};
   if (std::exchange(impl_->stopped, true)) return error{errc::invalid, "a node is stopped once"};
   const auto until = std::chrono::steady_clock::now() + deadline;
   const auto left = [&until] {

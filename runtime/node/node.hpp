@@ -90,7 +90,9 @@ class node {
   /// Starts the tree and waits until it is up. The error tells which child could not start.
   result<void> start();
   /// Stops the tree, then the threads. The error names the actors that did not return from a
-  /// handler by the deadline; then the process can only be left by `_exit`. Once only.
+  /// handler by the deadline; then the process can only be left by `_exit`. Once only. In a handler
+  /// of the node's own actors it would wait for itself: `cycle`, and the node goes on; a handler
+  /// ends a program by its `stopper`.
   result<void> stop(std::chrono::milliseconds deadline);
 
   /// Why the tree has ended, if it has.

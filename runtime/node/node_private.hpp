@@ -3,6 +3,7 @@
 
 #include <coppice/runtime/cluster/cluster_private.hpp>
 #include <coppice/runtime/http/api.hpp>
+#include <coppice/runtime/node/memory_keeper_private.hpp>
 #include <coppice/runtime/node/node.hpp>
 #include <coppice/runtime/node/rate_limit.hpp>
 
@@ -37,6 +38,9 @@ class node_log final : public observer, public supervision_observer {
 
   /// Of the cluster and the API, at a bounded rate.
   void remark(cluster_options::weight how, const std::string& text) noexcept;
+  /// Who has changed what, at a rate of its own, so that nothing else crowds it out; nor do
+  /// attempts that were not allowed, which strangers make as often as they like.
+  void audit(const http::audit_record& a) noexcept;
   void info(const std::string& text);
   void critical(const std::string& text);
   /// The last record: tells what was left out and could not be told with a later one.
@@ -57,9 +61,11 @@ class node_log final : public observer, public supervision_observer {
     dead_letter,
     stall,
     crash_report,
-    remark
+    remark,
+    change,
+    refused_change
   };
-  static constexpr std::size_t topics = 9;
+  static constexpr std::size_t topics = 11;
 
   std::optional<std::uint64_t> admit(topic about, std::uint64_t already_left_out = 0) noexcept;
 
@@ -91,6 +97,7 @@ struct node::implementation {
   std::unique_ptr<http::node_view> view{};
   std::unique_ptr<http::api> api{};
   std::unique_ptr<http::server> server{};
+  std::shared_ptr<const memory_keeper> keeper{};
   std::atomic<bool> stopping{false};
   std::atomic<bool> planted{false};  ///< there is a tree
 

@@ -128,6 +128,7 @@ void association::dial_lost(bool refused, std::string_view why, time_point now) 
 void association::link_opened(link_id link, bool outgoing, std::string_view certificate_name,
                               time_point now) {
   if (!outgoing) {
+    start(now);
     if (accepted_.size() == most_accepted) {
       close(accepted_.front().link, "newer links have come");
       accepted_.erase(accepted_.begin());

@@ -108,7 +108,8 @@ class association {
   association(identity me, std::string peer, const limits& bounds, ports uses);
 
   // ---- inputs -----------------------------------------------------------------------------
-  /// Dials. The node listens by now: peers take a refused dial for the end of its process.
+  /// Dials. The node listens by now: peers take a refused dial for the end of its process. A link
+  /// that comes in earlier is the start.
   void start(time_point now);
 
   /// A dial has led to a link, or a link has come in that is this peer's, see `reception`.

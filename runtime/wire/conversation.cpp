@@ -148,6 +148,9 @@ void conversation::answer(lane on, request* x) noexcept {
       if (outcome == outlet::outcome::too_large)
         refuse(on, x->seq, errc::unanswered,
                make_cause("the reply takes more bytes than limits.message_bytes"));
+      // The session ends by that, and its asker is told `disconnected`.
+      if (outcome == outlet::outcome::full && x->type->event)
+        with_.home.dead(dead_letter_reason::overflow, x->type->event, nullptr);
     }
     flush_soon();
   }
@@ -193,10 +196,10 @@ void conversation::withdraw_resolve(std::uint32_t correlation) noexcept {
   resolving_.erase(correlation);
 }
 
-std::uint32_t conversation::export_handle(cell* x) {
+std::uint32_t conversation::export_handle(cell* x, const std::vector<bool>* allowed) {
   std::lock_guard lock{guard_};
   if (closed()) return 0;
-  return handles_.tell_of(x);
+  return handles_.tell_of(x, allowed);
 }
 
 cell_ptr conversation::exported(std::uint32_t handle) const {
@@ -216,6 +219,16 @@ std::optional<watch_table::watch> conversation::watching(const cell& watcher, st
 cell_ptr conversation::give_up_watch(const cell& watcher, std::uint64_t watched, bool pinned) {
   std::lock_guard lock{guard_};
   return watches_.give_up(number_there(watcher), watched, pinned);
+}
+
+void conversation::expect_ends(const cell& watcher, std::uint32_t incarnation, const cell& proxy) {
+  std::lock_guard lock{guard_};
+  if (!closed()) watched_there_[{watcher.number(), proxy.number()}] = incarnation;
+}
+
+void conversation::expect_no_ends(const cell& watcher, const cell& proxy) noexcept {
+  std::lock_guard lock{guard_};
+  watched_there_.erase({watcher.number(), proxy.number()});
 }
 
 // ---- refs in events ---------------------------------------------------------------------------
@@ -565,9 +578,15 @@ void conversation::say_unresolved(lane on, std::uint32_t correlation, errc code,
   flush_soon();
 }
 
-/// Tells the peer all it needs to address an actor: its handle and its table of events.
+/// Tells the peer all it needs to address an actor: its handle and its table of events. What it may
+/// send is kept in one step with the handle, which the peer can give back at any time.
 void conversation::announce(lane on, std::uint32_t correlation, const cell_ptr& who) {
-  const std::uint32_t handle = export_handle(who.get());
+  const std::string path = who->path();
+  const auto table = who->type().events;
+  std::vector<bool> allowed;
+  for (const event_type* event : table)
+    allowed.push_back(event->wire && may(path, event->wire_name));
+  const std::uint32_t handle = export_handle(who.get(), &allowed);
   if (!handle) {
     say_unresolved(on, correlation, errc::limit,
                    "too many addresses are known to this node: limits.remote_addresses");
@@ -575,11 +594,6 @@ void conversation::announce(lane on, std::uint32_t correlation, const cell_ptr& 
   }
   std::vector<std::byte>& bytes = scratch();
   writer to{bytes, this};
-  const std::string path = who->path();
-  const auto table = who->type().events;
-  std::vector<bool> allowed;
-  for (const event_type* event : table)
-    allowed.push_back(event->wire && may(path, event->wire_name));
   begin(to, message_kind::resolved);
   to.unsigned_integer(correlation);
   to.unsigned_integer(handle);
@@ -592,10 +606,6 @@ void conversation::announce(lane on, std::uint32_t correlation, const cell_ptr& 
     to.text(event.wire ? event.wire->shape() : std::string{});
     to.text(event.wire && event.wire->reply_shape ? event.wire->reply_shape() : std::string{});
     to.boolean(allowed[i]);
-  }
-  {
-    std::lock_guard lock{guard_};
-    handles_.permit(handle, std::move(allowed));
   }
   if (send_owed(on, bytes) == outlet::outcome::too_large)
     say_unresolved(on, correlation, errc::limit,
@@ -770,8 +780,9 @@ bool conversation::on_signal(reader& from) {
     return true;
   }
   const cell_ptr sender = with_.proxy_for(path, number, true);
-  if (!sender) return true;
+  if (!sender || !may_notify(*who)) return true;
   sender->signal_end(who.get(), why, linked);
+  note_notice(*who);
   if (!linked) return true;
   for (const cell_ptr& of : with_.known_proxies(path, number)) {
     auto* n = new news{news::about::drop_link};
@@ -781,7 +792,8 @@ bool conversation::on_signal(reader& from) {
   return true;
 }
 
-/// An actor there has ended that one here watches.
+/// An actor there has ended that one here watches. Notices go beyond a mailbox's capacity: that it
+/// is gone is taken once of each watch, and of its incarnations' ends only so many may wait.
 bool conversation::on_ended(reader& from) {
   std::uint32_t to = 0, incarnation = 0, watcher = 0;
   std::uint64_t number = 0;
@@ -792,19 +804,56 @@ bool conversation::on_ended(reader& from) {
       !get_number(from, incarnation) || !get_reason(from, why) || !from.boolean(gone) ||
       !get_number(from, watcher))
     return false;
+  const std::vector<cell_ptr> all = with_.known_proxies(path, number);
+  std::vector<cell_ptr> watched;
   const cell_ptr who = exported(to);
   if (!who) return true;
-  // The watcher takes no notice of those that it does not watch.
-  for (const cell_ptr& of : with_.known_proxies(path, number)) {
+  {
+    std::lock_guard lock{guard_};
+    for (const cell_ptr& of : all) {
+      const auto found = watched_there_.find({who->number(), of->number()});
+      if (found == watched_there_.end() || found->second != watcher) continue;
+      watched.push_back(of);
+      if (gone) watched_there_.erase(found);
+    }
+  }
+  for (const cell_ptr& of : watched) {
+    if (!gone && !may_notify(*who)) return true;
     auto* n = new notice_node<ended>({of->path(), of->number(), incarnation, why, gone}, watcher);
     if (who->push(n) != detail::lane::outcome::put) detail::destroy(n);
-    if (!gone) continue;
+    if (!gone) note_notice(*who);
+  }
+  if (!gone || watched.empty()) return true;
+  for (const cell_ptr& of : all) {
     auto* dropped = new news{news::about::drop_watcher};
     dropped->from = who;
     tell(*of, dropped);
     tell(*of, new news{with_.options.bulk ? news::about::going : news::about::gone});
   }
   return true;
+}
+
+/// Whether one more may wait of those notices that a peer can send as often as it likes.
+bool conversation::may_notify(const cell& whom) {
+  if (notices_.load(std::memory_order_relaxed) < with_.options.limits.remote_addresses) return true;
+  with_.home.dead(dead_letter_reason::overflow, nullptr, &whom);
+  with_.offence("more of its end notices and exit signals wait than limits.remote_addresses");
+  return false;
+}
+
+/// Counts the notice that `whom` has just been sent, until it has been handled.
+void conversation::note_notice(cell& whom) {
+  notices_.fetch_add(1, std::memory_order_relaxed);
+  auto* behind = new detail::credit_node;
+  intrusive_ptr_add_ref(this);
+  behind->from(&handled_notices_);
+  whom.ask(behind);
+}
+
+void conversation::handled_notices::answered(request* x) noexcept {
+  const conversation_ptr self{&of, false};  // the request's own
+  of.notices_.fetch_sub(1, std::memory_order_relaxed);
+  detail::destroy(x);
 }
 
 // ---- its end ----------------------------------------------------------------------------------
@@ -830,6 +879,7 @@ void conversation::close(std::string_view why) {
     resolving.swap(resolving_);
     std::swap(handles, handles_);
     std::swap(watches, watches_);
+    watched_there_.clear();
   }
   const cause_ptr because = make_cause("the session with node " + with_.name + " has ended", {}, 0,
                                        make_cause(std::string{why}));

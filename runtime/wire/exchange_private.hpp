@@ -11,6 +11,7 @@
 
 #include <array>
 #include <atomic>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -185,12 +186,17 @@ class conversation final : public detail::ref_port {
   detail::request* withdraw(std::uint32_t correlation) noexcept;
   std::uint32_t await_resolved(cell_ptr who);
   void withdraw_resolve(std::uint32_t correlation) noexcept;
-  /// How this node's actor is named to the peer; zero: too many are.
-  std::uint32_t export_handle(cell* x);
+  /// How this node's actor is named to the peer; zero: too many are. `allowed`: which events of its
+  /// table the peer may send from now on.
+  std::uint32_t export_handle(cell* x, const std::vector<bool>* allowed = nullptr);
   /// The watch of this node's actor by the one behind the proxy `watcher`; nothing: there is none.
   std::optional<watch_table::watch> watching(const cell& watcher, std::uint64_t watched,
                                              bool no_more);
   cell_ptr give_up_watch(const cell& watcher, std::uint64_t watched, bool pinned);
+  /// What `proxy` stands for is watched by an actor of this node, which calls its incarnation so:
+  /// from now on the peer may tell of its ends, and once that it is gone.
+  void expect_ends(const cell& watcher, std::uint32_t incarnation, const cell& proxy);
+  void expect_no_ends(const cell& watcher, const cell& proxy) noexcept;
 
   std::uint32_t number() const noexcept { return number_; }
   bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
@@ -212,6 +218,12 @@ class conversation final : public detail::ref_port {
     }
     conversation& of;
     const lane on;
+  };
+  /// Where credits go that stand in mailboxes behind notices of the peer's: those are handled.
+  struct handled_notices final : detail::answer_sink {
+    explicit handled_notices(conversation& c) : of(c) {}
+    void answered(detail::request* x) noexcept override;
+    conversation& of;
   };
   struct sought {
     cell_ptr who;
@@ -257,6 +269,8 @@ class conversation final : public detail::ref_port {
   void refuse(lane on, std::uint32_t correlation, errc code, const cause_ptr& why);
   void refuse_watch(const remote_address& watcher, const cell& watched, std::uint32_t incarnation);
   bool may(std::string_view path, std::string_view what) const;
+  bool may_notify(const cell& whom);
+  void note_notice(cell& whom);
 
   counterpart& with_;
   const std::shared_ptr<outlet> way_;
@@ -265,6 +279,8 @@ class conversation final : public detail::ref_port {
   std::atomic<bool> closed_{false};
   std::atomic<std::uint32_t> credits_{0};  ///< of the peer's, that wait for room here
   std::array<answers, 2> answers_{answers{*this, lane::user}, answers{*this, lane::bulk}};
+  std::atomic<std::uint32_t> notices_{0};  ///< of the peer's, that wait in mailboxes here
+  handled_notices handled_notices_{*this};
 
   /// Whom the last message was for, because most come in runs. Of the one who receives.
   struct {
@@ -282,6 +298,8 @@ class conversation final : public detail::ref_port {
   tick looked_at_ = -1;  ///< whether anything waits
   handle_table handles_;
   watch_table watches_;
+  /// The other way: by the numbers of a watcher of this node and of a proxy, its incarnation.
+  std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint32_t> watched_there_;
 };
 
 // ---- one peer ---------------------------------------------------------------------------------

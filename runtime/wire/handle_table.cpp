@@ -6,7 +6,7 @@
 
 namespace coppice::wire {
 
-std::uint32_t handle_table::tell_of(detail::cell* x) {
+std::uint32_t handle_table::tell_of(detail::cell* x, const std::vector<bool>* allowed) {
   std::uint32_t handle;
   if (const auto known = handles_.find(x); known != handles_.end()) {
     handle = known->second;
@@ -22,12 +22,10 @@ std::uint32_t handle_table::tell_of(detail::cell* x) {
     entries_[handle - 1].who = detail::cell_ptr{x};
     handles_.emplace(x, handle);
   }
-  for (std::uint64_t& uses : entries_[handle - 1].uses) ++uses;
+  entry& e = entries_[handle - 1];
+  for (std::uint64_t& uses : e.uses) ++uses;
+  if (allowed) e.allowed = *allowed;
   return handle;
-}
-
-void handle_table::permit(std::uint32_t handle, std::vector<bool> allowed) {
-  if (find(handle)) entries_[handle - 1].allowed = std::move(allowed);
 }
 
 const handle_table::entry* handle_table::find(std::uint32_t handle) const noexcept {

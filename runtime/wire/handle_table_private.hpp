@@ -27,10 +27,9 @@ class handle_table {
 
   explicit handle_table(std::size_t most) noexcept : most_(most) {}
 
-  /// The handle of `x`, of which the peer is told once more. Zero: too many have one.
-  std::uint32_t tell_of(detail::cell* x);
-  /// Which events the peer may send to the actor that it calls so.
-  void permit(std::uint32_t handle, std::vector<bool> allowed);
+  /// The handle of `x`, of which the peer is told once more. Zero: too many have one. `allowed`:
+  /// which events of its table the peer may send to it from now on; null: the same as before.
+  std::uint32_t tell_of(detail::cell* x, const std::vector<bool>* allowed = nullptr);
   /// Null: nobody has it. Valid until the peer is told of an actor again.
   const entry* find(std::uint32_t handle) const noexcept;
   /// The peer gives it back over one lane, so many times. Whose it was, if those were the last.

@@ -2,6 +2,7 @@
 #include <coppice/runtime/wire/poller_private.hpp>
 
 #include <pthread.h>
+#include <sched.h>
 
 #include <system_error>
 #include <utility>
@@ -26,6 +27,19 @@ constexpr std::size_t nobody = 2, nobody_any_more = 3;
 
 thread_local detail::delivery* hands_here = nullptr;
 
+/// Runs what comes next. False: the context is at its end.
+bool run_next(boost::asio::io_context& io, busy_wait& how) {
+  const auto since = clock::now();
+  for (const auto look = how.now(); clock::now() - since < look;) {
+    if (io.poll_one() > 0) return true;
+    if (io.stopped()) return false;
+    ::sched_yield();  // whoever has something to do goes first
+  }
+  const bool any = io.run_one() > 0;
+  how.came_after(clock::now() - since);
+  return any;
+}
+
 }  // namespace
 
 struct poller::shared {
@@ -33,6 +47,7 @@ struct poller::shared {
 
   boost::asio::io_context& io;  ///< not touched once `over`
   detail::core* actors = nullptr;
+  busy_wait::duration longest{};
   /// Who has the context; `nobody` while that one runs an actor.
   std::atomic<std::size_t> holder{0};
   std::atomic<std::uint64_t> runs{0};  ///< of actors, begun
@@ -52,8 +67,10 @@ struct poller::shared {
 
 poller::poller(boost::asio::io_context& io) : shared_(std::make_shared<shared>(io)) {}
 
-void poller::start(detail::core* actors) {
+void poller::start(detail::core* actors, busy_wait::duration longest) {
   shared_->actors = actors;
+  // On a single core whoever is waited for could not run meanwhile.
+  if (std::thread::hardware_concurrency() > 1) shared_->longest = longest;
   for (std::size_t i = 0; i < (actors ? 2u : 1u); ++i) {
     auto& ended = shared_->ended[i];
     ended = false;
@@ -132,6 +149,7 @@ bool poller::stand_by(shared& with, std::size_t mine) {
 
 void poller::serve(const std::shared_ptr<shared>& with, std::size_t mine) {
   std::optional<detail::delivery> hands;
+  busy_wait how{with->longest};
   if (with->actors) {
     hands_here = &hands.emplace(*with->actors);
     std::lock_guard lock{with->guard};
@@ -143,7 +161,7 @@ void poller::serve(const std::shared_ptr<shared>& with, std::size_t mine) {
       break;
     }
     hands->begin();
-    const bool any = with->io.run_one() > 0;
+    const bool any = run_next(with->io, how);
     hands->end(any && with->standing_by &&
                clock::now().time_since_epoch().count() >=
                    with->not_before.load(std::memory_order_relaxed));

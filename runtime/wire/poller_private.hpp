@@ -16,6 +16,27 @@
 
 namespace coppice::wire {
 
+/// Whether a thread that waits looks for a while before it sleeps: to be woken takes longer than a
+/// short message does, and on another core several times as long. It looks where what came last
+/// came within that while, so each wait in vain costs one while, and a link that is quiet, or
+/// slower than that, none. (Competitive spinning: Karlin, Li, Manasse, Owicki 1991.)
+class busy_wait {
+ public:
+  using duration = std::chrono::steady_clock::duration;
+
+  /// Zero: it always sleeps.
+  explicit busy_wait(duration longest) noexcept : longest_(longest) {}
+
+  /// How long to look this time.
+  duration now() const noexcept { return pays_ ? longest_ : duration::zero(); }
+  /// What was waited for came so long after the wait had begun.
+  void came_after(duration waited) noexcept { pays_ = waited < longest_; }
+
+ private:
+  duration longest_;
+  bool pays_ = false;
+};
+
 /// Runs an I/O context: one thread at a time, so that its handlers never overlap.
 ///
 /// Without actors that is one thread. With them there are two. The one that polls runs an actor
@@ -30,7 +51,8 @@ class poller {
   explicit poller(boost::asio::io_context& io);
   ~poller() { join(); }
 
-  void start(detail::core* actors);
+  /// `longest`: see `busy_wait`; only with actors.
+  void start(detail::core* actors, busy_wait::duration longest);
   /// Waits for the context's end. A thread that is in an actor and does not return soon is left
   /// behind: it touches nothing of this any more.
   void join() noexcept;

@@ -411,7 +411,10 @@ void proxy::control_from(control_node& c) {
       break;
     }
     case control::unwatch:
-      if (drop_watcher(c.from)) send_relation(message_kind::unwatch, other);
+      if (drop_watcher(c.from)) {
+        if (with_) with_->expect_no_ends(*other, *cell_);
+        send_relation(message_kind::unwatch, other);
+      }
       end_if_unrelated();
       break;
     case control::link:
@@ -442,6 +445,7 @@ void proxy::control_from(control_node& c) {
 }
 
 void proxy::send_watch(const watcher& w) {
+  with_->expect_ends(*w.who, w.incarnation, *cell_);
   std::vector<std::byte>& bytes = scratch();
   writer to{bytes, with_.get()};
   begin(to, message_kind::watch).unsigned_integer(handle_now());
@@ -485,6 +489,8 @@ void proxy::give_back() {
 /// An address by path outlives its node's incarnation: whatever has the path in the next one is
 /// meant. Until then it is gone.
 void proxy::end_address(const exit_reason& why) {
+  if (with_)
+    for (const watcher& w : watchers_) with_->expect_no_ends(*w.who, *cell_);
   lose(why, true);
   become_gone();
 }

@@ -77,7 +77,7 @@ result<void> socket_core::start(const std::string& listen, link_events& events) 
     if (!listener_.address().empty()) listener_.run();
   });
   started_ = true;
-  poller_.start(options_.actors ? &detail::core_of(*options_.actors) : nullptr);
+  poller_.start(options_.actors ? &detail::core_of(*options_.actors) : nullptr, options_.busy_wait);
   return {};
 }
 

@@ -30,6 +30,9 @@ struct socket_options {
   /// Whose actors the events reach. Null: they reach none, and the carrier has one thread; else it
   /// has two and may run an actor itself, see `poller`. Outlives the carrier.
   system* actors = nullptr;
+  /// With actors: how long the thread that reads looks for the next bytes before it sleeps, where
+  /// the last ones came as quickly. Zero: it sleeps at once.
+  std::chrono::microseconds busy_wait{50};
 
   /// For looking up the host and connecting, together.
   std::chrono::milliseconds connect_deadline{5'000};

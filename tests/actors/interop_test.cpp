@@ -312,14 +312,32 @@ TEST_CASE("a CAF monitor fires when the address ends, with the reason") {
   }
 }
 
-TEST_CASE("a CAF monitor of an address that has ended fires at once") {
-  executor run;
-  const auto stock = run.system().spawn<inventory>({.id = "stock"}, 10);
-  run.system().stop(stock);
-  run.run_until_idle();
-  auto to = std::make_shared<heard>();
-  const auto monitor = monitor_from_caf(run, stock, to);
-  CHECK(to->lines.size() == 1);
+TEST_CASE("a CAF monitor of an address that has ended fires at once, with what CAF can know") {
+  for (const bool known_before : {true, false}) {
+    executor run;
+    const auto stock = run.system().spawn<inventory>({.id = "stock"}, 10);
+    if (known_before) static_cast<void>(caf_handle(stock));
+    run.system().stop(stock);
+    run.run_until_idle();
+    auto to = std::make_shared<heard>();
+    const auto monitor = monitor_from_caf(run, stock, to);
+    REQUIRE(to->lines.size() == 1);
+    CHECK(contains(to->lines[0], known_before ? "user_shutdown" : "unknown"));
+  }
+}
+
+TEST_CASE("between threads, a handle for CAF and the end of its actor do not miss each other") {
+  constexpr std::uint64_t times = 2'000;
+  coppice::system home{{.workers = 2}};
+  std::atomic<std::uint64_t> told{0};
+  for (std::uint64_t i = 0; i < times; ++i) {
+    const auto stock = home.spawn<inventory>({.id = "stock"}, 10);
+    home.stop(stock);
+    for (std::uint64_t wait = 0; wait < i % 200; ++wait)
+      std::atomic_signal_fence(std::memory_order_seq_cst);
+    caf_handle(stock)->attach_functor([&told](const caf::error&) { ++told; });
+  }
+  CHECK(eventually([&] { return told == times; }));
 }
 
 TEST_CASE("a CAF monitor stays quiet over a restart and fires at the address's end") {

@@ -148,6 +148,16 @@ TEST_CASE("nodes die with the one who started them, whatever it dies of") {
   CHECK(eventually([&] { return !identify(number); }));
 }
 
+TEST_CASE("what a killed node leaves behind is waited for when it ends") {
+  auto p = up({script("alpha", "sleep 0.05 & echo left $!; kill -9 $$"), script("beta", orderly)});
+  REQUIRE(p.printed("alpha | left "));
+  REQUIRE(p.printed("alpha | killed by SIGKILL"));
+  const std::string left = "/proc/" + std::to_string(number_after(p.output(), "left "));
+  CHECK(eventually([&] { return ::access(left.c_str(), F_OK) != 0; }));
+  p.signal(SIGTERM);
+  p.exit_code();
+}
+
 TEST_CASE("a node is in a process group of its own: a terminal's Ctrl-C is not for it") {
   auto p = up({script("alpha", "echo group $(cut -d' ' -f5 /proc/$$/stat) of $$; " + orderly)});
   REQUIRE(p.printed("ready"));

@@ -83,7 +83,8 @@ TEST_CASE("no two rows are bound to one member, and no two keys of a section hav
     cluster_config before = defaults(cluster_profile::usual);
     if (s.repeated) s.append(before);
     cluster_config after = before;
-    const value other = k.field.type == key_type::boolean  ? value{true}
+    const value other = k.field.type == key_type::boolean
+                            ? value{!std::get<bool>(k.field.get(before, 0))}
                         : k.field.type == key_type::whole  ? value{k.range.least}
                         : k.field.type == key_type::real   ? value{2.5}
                         : k.field.type == key_type::choice ? value{std::int64_t{1}}

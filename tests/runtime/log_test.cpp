@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <coppice/runtime/http/client.hpp>
 #include <coppice/runtime/node/node.hpp>
 
 #include <doctest/doctest.h>
@@ -158,4 +159,57 @@ TEST_CASE("a crash is logged by the actor with its circumstances, then by its su
                        "shutdown=5000 ms supervisor=/shop child terminated: crashed: "
                        "std::runtime_error: it broke (at /shop/fragile#1)") != std::string::npos,
       supervisors);
+}
+
+// Lines about those who were refused left no room for the line about the one who was not.
+TEST_CASE("what an admin has changed is in the log, however many were refused just before") {
+  const folder scratch;
+  const auto file = [&](const char* name, const std::string& text) {
+    const auto path = scratch.path / name;
+    std::ofstream{path} << text;
+    std::filesystem::permissions(path, std::filesystem::perms::owner_read);
+    return path.string();
+  };
+  http::server free{{}, [](const http::request&) { return http::response{}; }};
+  REQUIRE(free.start());
+  const std::string address = free.address();
+  free.stop();
+  file("token", "s3cret\n");
+  const std::string meets = "unix:" + (scratch.path / "alpha").string();
+  const std::string cluster = file("cluster.toml", R"(
+[cluster]
+name = "shop"
+[tls]
+insecure = true
+[[node]]
+name = "alpha"
+address = ")" + meets + R"("
+http_token = "file:token"
+http = ")" + address + "\"\n");
+  node_options options;
+  options.config = std::make_shared<const cluster_config>(read_config(cluster).value());
+  options.name = "shop";
+  options.node = "alpha";
+  options.log.file = scratch.path / "log";
+  options.log.records_per_second = 1;
+  ref<work> at;
+  node shop{options, one_fragile_child(at)};
+  REQUIRE(shop.start());
+  const auto kill = [&](const char* token) {
+    const http::call to{.address = address, .path = "/api/kill", .token = token};
+    return http::post(to, R"({"path":"/shop/fragile"})").value().status;
+  };
+  for (int i = 0; i < 5; ++i) CHECK(kill("guessed") == 401);
+  CHECK(kill("s3cret") == 200);
+  CHECK(shop.stop(30s));
+  std::ifstream log{scratch.path / "log"};
+  int done = 0, refused = 0;
+  for (std::string text; std::getline(log, text);) {
+    if (text.find(" audit: kill /shop/fragile asked for by 127.0.0.1:") != std::string::npos &&
+        text.ends_with(": done"))
+      ++done;
+    if (text.find(": not allowed: no right token") != std::string::npos) ++refused;
+  }
+  CHECK(done == 1);
+  CHECK(refused > 0);
 }

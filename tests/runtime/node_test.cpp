@@ -93,6 +93,31 @@ TEST_CASE("a node is started once and stopped once") {
   CHECK(shop.stop(10s).error().message() == "invalid: a node is stopped once");
 }
 
+// On the thread of the node's links it would have been an abort.
+TEST_CASE("a handler that stops its own node is refused, and the node goes on") {
+  struct stopped_by {
+    std::string outcome;
+  };
+  struct stop_it {
+    using reply = stopped_by;
+  };
+  struct hasty : actor<stop_it> {
+    explicit hasty(std::unique_ptr<node>* whole) : whole_(whole) {}
+    stopped_by on(const stop_it&) { return {(*whole_)->stop(1s).error().message()}; }
+    std::unique_ptr<node>* whole_;
+  };
+  ref<stop_it> at;
+  std::unique_ptr<node> shop;
+  shop = std::make_unique<node>(quiet(), [&](children& c) { at = c.add<hasty>("hasty", &shop); });
+  REQUIRE(shop->start());
+  for (int i = 0; i < 2; ++i) {
+    const auto said = shop->outside().ask(at, stop_it{}, 10s);
+    REQUIRE(said);
+    CHECK_MESSAGE(said->outcome.starts_with("cycle: a node waits for its handlers"), said->outcome);
+  }
+  CHECK(shop->stop(10s));
+}
+
 TEST_CASE("a node that was never started stops at once, and its destructor does nothing") {
   {
     node shop{quiet(), [](children&) {}};

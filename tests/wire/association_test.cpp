@@ -104,6 +104,16 @@ TEST_CASE("a dial whose hello is not said yet gives way, whoever has the lesser 
   CHECK(alpha.hears(beta, 2) == strings{"began 1", "attach 2"});
 }
 
+// Who was faster than the first dial was told that the node stops.
+TEST_CASE("a link that comes in before the start is answered like any other") {
+  party alpha{"alpha", "beta"}, beta{"beta", "alpha"};
+  alpha.start();
+  alpha.opened(1, true);
+  CHECK(beta.opened(1, false) == strings{"dial"});
+  CHECK(beta.hears(alpha, 1) == strings{"send 1 welcome"});
+  CHECK(beta.start().empty());
+}
+
 TEST_CASE("a lost link is dialled again at once, and the session goes on with both counts") {
   pair p;
   p.pass(3s);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <coppice/runtime/wire/exchange_private.hpp>
+
 #include "two_nodes.hpp"
 
 #include <doctest/doctest.h>
@@ -10,6 +12,7 @@
 using namespace coppice;
 using namespace std::chrono_literals;
 using two_nodes::stage;
+using wire::message_kind;
 
 namespace {
 
@@ -788,6 +791,170 @@ TEST_CASE("a reply that is too long leaves the outcome unknown, since the handle
   REQUIRE(!r);
   CHECK(r.error().code() == errc::unanswered);
   CHECK_FALSE(r.error().not_executed());
+}
+
+namespace {
+
+/// Keeps what it is told, and watches anew, once, what is gone.
+class stubborn : public actor<note, ended, exit_signal> {
+ public:
+  stubborn(std::vector<std::string>* told, ref<take> whom) : told_(told), whom_(whom) {}
+  void started() {
+    trap_exits();
+    watch(whom_);
+  }
+  void on(const note& n) { told_->push_back(n.text); }
+  void on(const ended& e) {
+    told_->push_back("ended #" + std::to_string(e.incarnation) + ' ' +
+                     std::string{name(e.reason.what())});
+    if (told_->size() == 1 && e.gone) watch(whom_);
+  }
+  void on(const exit_signal& s) { told_->push_back("signal from " + s.path); }
+
+ private:
+  std::vector<std::string>* told_;
+  ref<take> whom_;
+};
+
+struct heard {
+  std::vector<std::string> told;
+};
+
+/// The watcher is suspended: what is forged waits for it.
+struct forged : heard, shop {
+  explicit forged(wire::limits bounds = {}) : shop(1, bounds) {
+    here = open();
+    connect();
+    watcher = alpha.run.system().spawn<stubborn>({.id = "stubborn"}, &told,
+                                                 alpha.at<take>("beta:/store"));
+    settle();
+    outside{alpha.run.system()}.suspend(watcher);
+    settle();
+  }
+  void hear(message_kind what, const std::function<void(detail::writer&)>& rest) {
+    two_nodes::bytes m;
+    detail::writer to{m};
+    to.unsigned_integer(static_cast<std::uint64_t>(what));
+    to.unsigned_integer(1);  // the watcher's handle, the only one
+    rest(to);
+    alpha.actors->message(*alpha.other, wire::lane::user, m);
+  }
+  void hear_ended(std::uint32_t incarnation, bool gone, std::uint32_t watchers = 1) {
+    hear(message_kind::ended, [&](detail::writer& to) {
+      to.unsigned_integer(here.number());
+      to.text("/store");
+      to.unsigned_integer(incarnation);
+      wire::put_reason(to, exit_reason::failed("it says so"), "beta");
+      to.boolean(gone);
+      to.unsigned_integer(watchers);  // incarnation
+    });
+  }
+  void resume() {
+    outside{alpha.run.system()}.resume(watcher);
+    settle();
+  }
+  ref<take, note, crash, report_to, unnamed> here;
+  ref<note> watcher;
+};
+
+}  // namespace
+
+// All of them waited in the watcher's mailbox, and one was taken for the end of its next watch.
+TEST_CASE("that an actor elsewhere is gone is taken once of each watch, however often it is said") {
+  forged s;
+  for (int i = 0; i < 1'000; ++i) s.hear_ended(1, true);
+  s.resume();
+  CHECK(s.told == std::vector<std::string>{"ended #1 failed", "ended #0 noproc"});
+}
+
+TEST_CASE("an end that a former incarnation of the watcher is told of leaves the new one's watch") {
+  forged s;
+  s.hear_ended(1, true, 0);
+  s.beta.run.system().stop(s.here);
+  s.resume();
+  REQUIRE(!s.told.empty());
+  CHECK(s.told.front() == "ended #1 shutdown");
+}
+
+TEST_CASE("of ends and signals that a node makes up so many wait as it may hold addresses") {
+  forged s{{.remote_addresses = 5}};
+  for (std::uint32_t i = 1; i <= 100; ++i) s.hear_ended(i, false);
+  CHECK(s.alpha.dead(dead_letter_reason::overflow) == 95);
+  s.resume();
+  REQUIRE(s.told.size() == 5);
+  CHECK(s.told.back() == "ended #5 failed");
+  // What has been handled leaves room for more.
+  for (int i = 0; i < 3; ++i)
+    s.hear(message_kind::signal, [](detail::writer& to) {
+      to.unsigned_integer(77);
+      to.text("/killer");
+      wire::put_reason(to, exit_reason::failed("it says so"), "beta");
+      to.boolean(false);
+    });
+  s.settle();
+  CHECK(s.told.size() == 8);
+  CHECK(s.told.back() == "signal from beta:/killer");
+  // And the last one has its place.
+  outside{s.alpha.run.system()}.suspend(s.watcher);
+  s.settle();
+  for (std::uint32_t i = 11; i <= 20; ++i) s.hear_ended(i, false);
+  s.hear_ended(20, true);
+  s.resume();
+  CHECK(s.told.size() == 14);
+  CHECK(s.alpha.dead(dead_letter_reason::overflow) == 100);
+  CHECK(s.alpha.offences.size() == 100);
+}
+
+TEST_CASE("a reply that finds even the reserve of the send buffer full is a dead letter") {
+  shop s;
+  s.open();
+  s.connect();
+  CHECK(s.ask(s.far(), take{1}));
+  s.beta.out->places = s.beta.out->reserve = 0;
+  auto asked = s.alpha.run.begin_ask(s.far(), take{1}, 1s);
+  s.settle();
+  CHECK(s.beta.dead(dead_letter_reason::overflow) == 1);
+  REQUIRE(s.beta.told.letters.size() == 1);
+  CHECK(s.beta.told.letters[0].event.find("take") != std::string::npos);
+  s.cut();
+  REQUIRE(asked.answered());
+  CHECK(asked.take().error().code() == errc::disconnected);
+}
+
+// The permissions of the one were written down under a handle that was the other's by then.
+TEST_CASE(
+    "a handle that is given back while it is told does not lend its permissions to the next") {
+  shop s;
+  s.open();
+  std::vector<std::string> secrets;
+  s.beta.run.system().spawn<store>({.id = "vault"}, &secrets);
+  s.connect();
+  const auto says = [&](wire::lane on, message_kind what, std::vector<std::uint64_t> numbers,
+                        std::string_view text = {}) {
+    two_nodes::bytes m;
+    detail::writer to{m};
+    to.unsigned_integer(static_cast<std::uint64_t>(what));
+    for (const std::uint64_t x : numbers) to.unsigned_integer(x);
+    if (what == message_kind::event) to.array(1);
+    if (!text.empty()) to.text(text);
+    s.beta.actors->message(*s.beta.other, on, m);
+  };
+  bool once = false;
+  s.beta.allowed = [&](std::string_view path, std::string_view) {
+    if (path == "/store" && !std::exchange(once, true)) {
+      for (const auto on : {wire::lane::user, wire::lane::bulk})
+        says(on, message_kind::release, {1, 100});
+      says(wire::lane::user, message_kind::resolve, {2, 0, 0}, "/vault");
+    }
+    return path != "/vault";
+  };
+  says(wire::lane::user, message_kind::resolve, {1, 0, 0}, "/store");
+  for (const std::uint64_t handle : {1, 2})
+    says(wire::lane::user, message_kind::event, {handle, 1}, "open up");
+  s.settle();
+  CHECK(secrets.empty());
+  CHECK(s.notes == std::vector<std::string>{"open up"});
+  CHECK(s.beta.dead(dead_letter_reason::denied) == 1);
 }
 
 // ---- two lanes --------------------------------------------------------------------------------

@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include <vector>
+
 using coppice::detail::cell_ptr;
 using coppice::wire::handle_table;
 using coppice::wire::lane;
@@ -71,8 +73,9 @@ TEST_CASE("a peer that gives back more than it was told takes no other's handle 
 TEST_CASE("a handle that has come back is the next actor's, with nothing left of the last one's") {
   actors_here some;
   handle_table t{10};
-  const auto handle = t.tell_of(some[0].get());
-  t.permit(handle, {true, true});
+  const std::vector<bool> allowed{true, false};
+  const auto handle = t.tell_of(some[0].get(), &allowed);
+  CHECK(t.find(handle)->allowed == allowed);
   t.give_back(handle, lane::user, 1);
   t.give_back(handle, lane::bulk, 1);
   CHECK(t.tell_of(some[1].get()) == handle);

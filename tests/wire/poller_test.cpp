@@ -55,7 +55,7 @@ struct stall_watch final : observer {
 };
 
 struct stage {
-  stage() { polls.start(&detail::core_of(home)); }
+  stage() { polls.start(&detail::core_of(home), 50us); }
   ~stage() {
     boost::asio::post(io, [this] {
       guard.reset();
@@ -100,6 +100,23 @@ struct stage {
 };
 
 }  // namespace
+
+TEST_CASE("a wait is a busy one when the wait before was short") {
+  wire::busy_wait how{50us};
+  CHECK(how.now() == 0us);
+  how.came_after(49us);
+  CHECK(how.now() == 50us);
+  how.came_after(20us);
+  CHECK(how.now() == 50us);
+  how.came_after(50us);  // in vain
+  CHECK(how.now() == 0us);
+}
+
+TEST_CASE("a wait that may be busy for no time never is") {
+  wire::busy_wait how{0us};
+  how.came_after(0us);
+  CHECK(how.now() == 0us);
+}
 
 TEST_CASE("an actor that is woken while all workers sleep runs on the thread that polls") {
   stage s;

@@ -28,7 +28,8 @@ class pipe final : public coppice::wire::outlet {
                outlet::room in) noexcept override {
     if (closed) return outcome::closed;
     if (message.size() > 100'000) return outcome::too_large;
-    if (messages.size() >= places && in == outlet::room::ordinary) return outcome::full;
+    if (messages.size() >= places + (in == outlet::room::reserve ? reserve : 0))
+      return outcome::full;
     ++counts[static_cast<std::size_t>(on)];
     messages.push_back({on, {message.begin(), message.end()}});
     return outcome::taken;
@@ -41,7 +42,7 @@ class pipe final : public coppice::wire::outlet {
   };
   std::deque<sent> messages;  ///< of both lanes, in the order in which they were sent
   std::array<std::size_t, 2> counts{};  ///< of messages so far, by lane
-  std::size_t places = 100'000;
+  std::size_t places = 100'000, reserve = 100'000;
   std::size_t flushes = 0;
   bool closed = false;
 };
