@@ -27,6 +27,13 @@ if(COPPICE_SANITIZE)
   endif()
 endif()
 
+# For tests, and for what where all is tested only has to compile: not optimised, and without the
+# checks that take longest to compile. What is tested keeps both.
+set(COPPICE_QUICK_OPTIONS $<$<CONFIG:Debug>:-O0>)
+if(COPPICE_SANITIZE MATCHES "undefined")
+  list(APPEND COPPICE_QUICK_OPTIONS -fno-sanitize=alignment,vptr,object-size)
+endif()
+
 find_program(CCACHE_PROGRAM ccache)
 mark_as_advanced(CCACHE_PROGRAM)
 if(PROJECT_IS_TOP_LEVEL AND CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
