@@ -48,8 +48,8 @@ struct simulated_node::implementation {
    public:
     carrier(implementation& node, network& net) : node_(node), net_(net), life_(node.life) {}
 
-    result<void> start(const std::string&, wire::link_events& events) override {
-      node_.events = &events;
+    result<void> start(const std::string&, wire::link_events& to) override {
+      node_.events = &to;
       net_.listen(node_.index, life_);
       return {};
     }
@@ -61,7 +61,7 @@ struct simulated_node::implementation {
       if (node_.events) node_.wake_at(when);
     }
     void stop() noexcept override {
-      if (wire::link_events* events = node_.events) net_.closed(node_.index, *events);
+      if (wire::link_events* to = node_.events) net_.closed(node_.index, *to);
       node_.events = nullptr;
     }
 
