@@ -45,18 +45,18 @@ void replay(const std::filesystem::path& path, std::size_t& runs) {
 int main(int argc, char** argv) {
   std::vector<std::filesystem::path> files;
   for (int i = 1; i < argc; ++i) {
-    if (!std::filesystem::is_directory(argv[i])) {
-      files.emplace_back(argv[i]);
-      continue;
-    }
-    for (const auto& entry : std::filesystem::directory_iterator{argv[i]})
-      files.push_back(entry.path());
+    const std::size_t before = files.size();
+    if (std::filesystem::is_directory(argv[i]))
+      for (const auto& entry : std::filesystem::directory_iterator{argv[i]})
+        files.push_back(entry.path());
+    else if (std::filesystem::exists(argv[i])) files.emplace_back(argv[i]);
+    if (files.size() > before) continue;
+    std::fprintf(stderr, "replay: there is nothing to replay in %s\n", argv[i]);
+    return 1;
   }
   std::sort(files.begin(), files.end());
   std::size_t runs = 0;
   for (const auto& path : files) replay(path, runs);
   std::printf("%zu inputs, %zu runs\n", files.size(), runs);
-  if (!files.empty()) return 0;
-  std::fprintf(stderr, "replay: there is nothing to replay\n");
-  return 1;
+  return files.empty() ? 1 : 0;
 }
