@@ -45,7 +45,7 @@ result<detail::cell_ptr> cluster::address(std::string_view place) {
 }
 
 result<detail::cell_ptr> cluster::reach(std::string_view place,
-                                        std::vector<const event_type*> events,
+                                        const std::vector<const event_type*>& events,
                                         std::chrono::milliseconds deadline) {
   auto x = address(place);
   if (!x) return x;

@@ -117,7 +117,8 @@ class cluster {
   friend struct std::default_delete<cluster>;
 
   result<detail::cell_ptr> address(std::string_view place);
-  result<detail::cell_ptr> reach(std::string_view place, std::vector<const event_type*> events,
+  result<detail::cell_ptr> reach(std::string_view place,
+                                 const std::vector<const event_type*>& events,
                                  std::chrono::milliseconds deadline);
 
   std::unique_ptr<implementation> impl_;

@@ -81,7 +81,7 @@ bool for_good(int why) {
   if (::getppid() != parent) ::_exit(1);  // it has died before it could be said
   sigset_t none;
   sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
   ::signal(SIGPIPE, SIG_DFL);
   const int input = ::open("/dev/null", O_RDONLY);
   ::dup2(input, STDIN_FILENO);
@@ -129,6 +129,7 @@ class shell {
 
 std::vector<std::string> names_of(const std::vector<up_process>& processes) {
   std::vector<std::string> names;
+  names.reserve(processes.size());
   for (const auto& p : processes) names.push_back(p.name);
   return names;
 }
@@ -155,7 +156,7 @@ int shell::run() {
   sigset_t ours, before;
   sigemptyset(&ours);
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGCHLD}) sigaddset(&ours, number);
-  ::sigprocmask(SIG_BLOCK, &ours, &before);
+  ::pthread_sigmask(SIG_BLOCK, &ours, &before);
   const auto old_pipe = ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGCHLD, SIG_DFL);  // whoever ignores it hears of no end
   // What a node leaves behind, its memory's keeper to begin with, is waited for here.
@@ -180,7 +181,7 @@ int shell::run() {
   }
   say_the_last();
   ::signal(SIGPIPE, old_pipe);
-  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return launcher_.exit_code();
 }
 
@@ -226,6 +227,7 @@ void shell::start(std::size_t at) {
   std::vector<std::string> texts{p.program};
   texts.insert(texts.end(), p.arguments.begin(), p.arguments.end());
   std::vector<char*> arguments;
+  arguments.reserve(texts.size() + 1);
   for (std::string& text : texts) arguments.push_back(text.data());
   arguments.push_back(nullptr);
 

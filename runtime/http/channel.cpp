@@ -11,7 +11,7 @@ namespace coppice::http {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
-using boost::system::error_code;
+using boost::system::error_code;  // NOLINT(misc-unused-using-decls): it is used throughout
 namespace wrong = boost::system::errc;
 
 namespace {

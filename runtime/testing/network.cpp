@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 namespace {
 
 /// What a reader is given at once, as a real carrier's buffer has it.
-constexpr std::size_t read_bytes = 256 * 1024;
+constexpr std::size_t read_bytes = std::size_t{256} * 1024;
 /// A kernel sends again what was not confirmed: soon at first, then less often.
 constexpr timeline::span sent_again{400'000};
 
@@ -145,7 +145,7 @@ std::size_t network::links(std::size_t a, std::size_t b) const {
 
 // ---- dials ------------------------------------------------------------------------------------
 
-void network::dial(std::size_t node, std::uint64_t life, std::string peer) {
+void network::dial(std::size_t node, std::uint64_t life, const std::string& peer) {
   const auto to =
       static_cast<std::size_t>(std::find(names_.begin(), names_.end(), peer) - names_.begin());
   const std::uint64_t id = ++last_;
@@ -173,7 +173,7 @@ void network::attempt(std::uint64_t id) {
   }
 }
 
-void network::dial_ends(std::uint64_t id, bool refused, std::string why) {
+void network::dial_ends(std::uint64_t id, bool refused, const std::string& why) {
   const dialled d = dials_.at(id);
   time_.after(latency(), [=, this] {
     uses_.run(d.node, d.life, [=, this](wire::link_events& events) {
@@ -274,7 +274,7 @@ std::size_t network::write(std::uint64_t link, int side,
   return taken;
 }
 
-void network::close(std::uint64_t link, int side, std::string why) {
+void network::close(std::uint64_t link, int side, const std::string& why) {
   connection* c = find(link);
   if (!c || !c->ends[side].open) return;
   end& mine = c->ends[side];

@@ -43,10 +43,10 @@ class network {
   /// It has links, or dials under way.
   bool busy(std::size_t node) const;
 
-  void dial(std::size_t node, std::uint64_t life, std::string peer);
+  void dial(std::size_t node, std::uint64_t life, const std::string& peer);
   std::size_t write(std::uint64_t link, int side,
                     std::span<const std::span<const std::byte>> pieces);
-  void close(std::uint64_t link, int side, std::string why);
+  void close(std::uint64_t link, int side, const std::string& why);
 
   // ---- faults -----------------------------------------------------------------------------
   void cut(std::size_t from, std::size_t to) { way(from, to).open = false; }
@@ -111,7 +111,7 @@ class network {
   void forget_if_over(std::uint64_t link);
 
   void attempt(std::uint64_t dial);
-  void dial_ends(std::uint64_t dial, bool refused, std::string why);
+  void dial_ends(std::uint64_t dial, bool refused, const std::string& why);
   void connect(std::uint64_t dial);
   void opened(std::uint64_t link, int side, wire::link_events& events);
   void schedule(std::uint64_t link, int from);

@@ -55,7 +55,7 @@ struct simulated_node::implementation {
     }
     std::string listens_at() const override { return node_.name + ":7000"; }
     void dial(std::string peer, std::string) override {
-      if (node_.events) net_.dial(node_.index, life_, std::move(peer));
+      if (node_.events) net_.dial(node_.index, life_, peer);
     }
     void wake_at(time_point when) override {
       if (node_.events) node_.wake_at(when);

@@ -40,7 +40,7 @@ struct simulated_network {
   /// Bytes per millisecond, of each direction of each link.
   std::size_t bandwidth = 1'000'000;
   /// What a link takes before its reader has read any of it: the two kernels' buffers.
-  std::size_t room = 256 * 1024;
+  std::size_t room = std::size_t{256} * 1024;
   /// Bytes arrive cut at arbitrary places.
   bool in_pieces = true;
   /// One write in so many takes fewer bytes than there is room for; 0: none does.

@@ -17,7 +17,7 @@ namespace coppice::wire {
 namespace {
 
 constexpr int renew_within_days = 30;
-constexpr long largest_chain_bytes = 32 * 1024;
+constexpr long largest_chain_bytes = 32L * 1024;
 
 using names_ptr = std::unique_ptr<GENERAL_NAMES, freed_by<GENERAL_NAMES_free>>;
 using store_context_ptr = std::unique_ptr<X509_STORE_CTX, freed_by<X509_STORE_CTX_free>>;
