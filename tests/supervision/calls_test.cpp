@@ -18,7 +18,7 @@ class quitter : public actor<give_notice> {
   task<> on(const give_notice& n) {
     supervisor_ref to = n.to;
     auto asked = ask(to, terminate_child{.child = self()}, 1min);
-    (void)co_await asked;
+    const auto answer = co_await asked;
   }
 };
 
