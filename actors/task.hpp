@@ -44,6 +44,10 @@ struct frame {
 
 void run_nested(turn& t, frame& nested) noexcept;
 
+/// Tells a fresh frame its coroutine, and where its owner keeps it. Not inline: what is stored in a
+/// promise after its first suspension clang 14 takes for unused, and leaves out when it optimises.
+void own(frame& fresh, std::coroutine_handle<> coroutine, frame*& owner) noexcept;
+
 template <class A>
 concept awaitable_here = requires(A& a) { a.make_awaiter(); };
 
@@ -88,8 +92,8 @@ class [[nodiscard]] task {
   };
 
   task(detail::fresh<promise_type> made) noexcept : frame_(made.promise) {
-    made.promise->handle = std::coroutine_handle<promise_type>::from_promise(*made.promise);
-    made.promise->owner = &frame_;
+    detail::own(*made.promise, std::coroutine_handle<promise_type>::from_promise(*made.promise),
+                frame_);
   }
   task(task&&) = delete;
   ~task() {
@@ -133,8 +137,8 @@ class [[nodiscard]] task<void> {
   };
 
   task(detail::fresh<promise_type> made) noexcept : frame_(made.promise) {
-    made.promise->handle = std::coroutine_handle<promise_type>::from_promise(*made.promise);
-    made.promise->owner = &frame_;
+    detail::own(*made.promise, std::coroutine_handle<promise_type>::from_promise(*made.promise),
+                frame_);
   }
   task(task&&) = delete;
   ~task() {

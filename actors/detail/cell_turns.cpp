@@ -7,6 +7,11 @@
 
 namespace coppice::detail {
 
+void own(frame& fresh, std::coroutine_handle<> coroutine, frame*& owner) noexcept {
+  fresh.handle = coroutine;
+  fresh.owner = &owner;
+}
+
 void run_nested(turn& t, frame& nested) noexcept {
   nested.in = &t;
   t.leaf = &nested;
