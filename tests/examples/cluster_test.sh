@@ -40,7 +40,7 @@ once() {
     [ "$(grep -o '^{"line":[0-9]*,' ledger.jsonl | sort | uniq -d | wc -l)" -eq 0 ]
 }
 # sound: no node has crashed, complained of memory or been denied anything.
-sound() { ! logged 'Sanitizer|runtime error|assertion|Assertion|denied'; }
+sound() { ! logged 'Sanitizer: |runtime error|assertion|Assertion|denied'; }
 
 scene undisturbed
 passed "on three nodes the shop ends by itself" $?
