@@ -283,7 +283,9 @@ class cell {
   std::uint32_t incarnation() const noexcept {
     return incarnation_.load(std::memory_order_relaxed);
   }
-  bool ends_with_incarnation() const noexcept { return ends_with_incarnation_; }
+  bool ends_with_incarnation() const noexcept {
+    return ends_with_incarnation_.load(std::memory_order_relaxed);
+  }
   cell_state state() const noexcept { return state_.load(std::memory_order_relaxed); }
   std::uint32_t index() const noexcept { return index_.load(std::memory_order_relaxed); }
   overflow policy() const noexcept { return policy_; }
@@ -425,12 +427,12 @@ class cell {
   std::atomic<cell_state> state_{cell_state::down};
   std::atomic<bool> traps_{false};
   std::atomic<bool> shown_to_caf_{false};
+  std::atomic<bool> ends_with_incarnation_;  ///< links ask for it when they tell a peer of the cell
   std::atomic<std::uint8_t> stop_marks_{0};  ///< a token was taken; a stop was asked for
   overflow policy_;
   listening listening_ = listening::to_all;
   bool reject_while_restarting_ : 1;
   bool own_thread_ : 1;
-  bool ends_with_incarnation_ : 1;
   bool stop_wanted_ : 1;  ///< the incarnation ends when its turns have ended
   bool suspended_ : 1;  ///< from outside; events wait until `resume`
   bool ignores_ : 1;  ///< its start ends with that it does not run

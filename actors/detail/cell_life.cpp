@@ -175,7 +175,7 @@ void cell::finish(exit_reason why) noexcept {
                     : why.what() == exit_reason::kind::start_failed ? report_kind::start_failed
                     : ignores_ && why.what() == exit_reason::kind::normal ? report_kind::ignored
                                                                           : report_kind::ended;
-  if (!extras_ && !ends_with_incarnation_) {
+  if (!extras_ && !ends_with_incarnation()) {
     report(kind, std::move(why));
     return;
   }
@@ -184,9 +184,9 @@ void cell::finish(exit_reason why) noexcept {
     for (const cell_ptr& other : std::exchange(extras_->links, {}))
       signal_end(other.get(), why, true);
     // Whoever ends with its address says so at the end, in one notice.
-    if (!ends_with_incarnation_) tell_watchers(why, false);
+    if (!ends_with_incarnation()) tell_watchers(why, false);
   }
-  if (!ends_with_incarnation_) return;
+  if (!ends_with_incarnation()) return;
   if (!parent_ && !why.clean() && home().watch) home().watch->on_orphan(path(), why.text());
   end(why);
 }

@@ -47,7 +47,7 @@ void cell::on_control(control_node& c) {
       make_incarnation(c.flag);
       break;
     case control::stop:
-      if (c.flag) ends_with_incarnation_ = true;
+      if (c.flag) ends_with_incarnation_.store(true, std::memory_order_relaxed);
       if (s == cell_state::running && !turns_ && !type_->stopping) {
         finish(std::move(c.reason));
       } else if (s == cell_state::running) {
@@ -61,7 +61,7 @@ void cell::on_control(control_node& c) {
       }
       break;
     case control::kill:
-      if (c.flag) ends_with_incarnation_ = true;
+      if (c.flag) ends_with_incarnation_.store(true, std::memory_order_relaxed);
       if (alive) {
         die(std::move(c.reason));
       } else if (s == cell_state::down) {
@@ -71,7 +71,7 @@ void cell::on_control(control_node& c) {
       break;
     case control::end:
       if (s == cell_state::ended) break;
-      ends_with_incarnation_ = false;
+      ends_with_incarnation_.store(false, std::memory_order_relaxed);
       if (alive) finish(c.reason);
       end(c.reason);
       break;
