@@ -28,11 +28,13 @@ class first_look {
             "expected");
       if (c == '#') {
         skip_comment();
-      } else if (c == '"' || c == '\'') {
+      } else if ((c == '"' || c == '\'') && string_may_begin()) {
+        before_ = c;
         if (!skip_string(c))
           return found("a backslash without an escape; expected the text on one line, or without");
       } else {
         count(c);
+        if (std::string_view{" \t\r"}.find(c) == std::string_view::npos) before_ = c;
         step();
       }
       if (dots_ >= deepest)
@@ -45,6 +47,10 @@ class first_look {
  private:
   syntax_error found(const char* what) const { return {place_, what}; }
 
+  /// Elsewhere a quote is a sign in a number or a name, to toml++ at least.
+  bool string_may_begin() const {
+    return std::string_view{"\n=[{,."}.find(before_) != std::string_view::npos;
+  }
   void count(char c) {
     if (c == '.') ++dots_;
     if (c == '[' || c == '{') ++open_;
@@ -97,6 +103,7 @@ class first_look {
 
   std::string_view text_;
   std::size_t at_ = 0;
+  char before_ = '\n';  ///< the last that was no blank, of a string its quote
   place place_{};
   std::size_t dots_ = 0;
   std::size_t open_ = 0;  ///< brackets and braces
