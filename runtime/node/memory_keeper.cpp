@@ -29,18 +29,27 @@ constexpr std::size_t stack_bytes = 16 * 1024;
 /// Of which it needs microseconds.
 constexpr int birth_time_ms = 1'000;
 
+/// Descriptors, above those of the standard streams.
+struct birth {
+  int owner;   ///< pidfd of whom it keeps the memory for
+  int failed;  ///< end of a pipe: a byte says that it failed
+};
+
 /// The keeper's life. It runs on a stack of its own, but with the thread-local data of the thread
 /// that made it: so nothing but calls of the system, and none that fails, which would be written
 /// there, once that thread goes on.
 __attribute__((no_sanitize("address", "undefined", "thread"))) int keep(void* watched) {
-  const long owner = *static_cast<const int*>(watched);
+  const birth by = *static_cast<const birth*>(watched);
   ::syscall(SYS_setsid);  // a terminal's signals are not for it
   ::syscall(SYS_chdir, "/");
   ::syscall(SYS_prctl, PR_SET_NAME, "coppice-memory", 0, 0, 0);
   // Which also closes the pipe: whoever made it may go on.
-  if (owner != 0) ::syscall(SYS_dup3, owner, 0, 0);
-  if (::syscall(SYS_close_range, 1u, ~0u, 0u) != 0) ::syscall(SYS_exit_group, 1);
-  pollfd gone{0, POLLIN, 0};
+  if (::syscall(SYS_close_range, 0u, by.owner - 1u, 0u) != 0 ||
+      ::syscall(SYS_close_range, by.owner + 1u, ~0u, 0u) != 0) {
+    ::syscall(SYS_write, by.failed, "!", 1);
+    ::syscall(SYS_exit_group, 1);
+  }
+  pollfd gone{by.owner, POLLIN, 0};
   ::syscall(SYS_ppoll, &gone, 1, nullptr, nullptr, 0);
   ::syscall(SYS_exit_group, 0);
   return 0;
@@ -64,9 +73,15 @@ error cannot(const char* what) {
                                  std::generic_category().message(errno)};
 }
 
+void wait_for(pid_t number) noexcept {
+  while (::waitpid(number, nullptr, __WCLONE) < 0 && errno == EINTR) continue;
+}
+
 /// Its number.
 result<pid_t> give_birth(char* stack) {
-  const descriptor me{static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0))};
+  const descriptor low{static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0))};
+  if (low.number < 0) return cannot("pidfd_open");
+  const descriptor me{::fcntl(low.number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)};
   if (me.number < 0) return cannot("pidfd_open");
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return cannot("pipe");
@@ -75,17 +90,18 @@ result<pid_t> give_birth(char* stack) {
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   // No signal at its end: whoever waits for any child of this process does not meet it.
-  int watched = me.number;
-  const pid_t number = ::clone(&keep, stack + stack_bytes, CLONE_VM, &watched);
+  birth by{me.number, unborn.number};
+  const pid_t number = ::clone(&keep, stack + stack_bytes, CLONE_VM, &by);
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);  // which leaves errno as it is
   if (number < 0) return cannot("clone");
   unborn.close();
   pollfd closed{born.number, POLLIN, 0};
   int any = 0;
   while ((any = ::poll(&closed, 1, birth_time_ms)) < 0 && errno == EINTR) continue;
-  if (any > 0 && ::waitpid(number, nullptr, WNOHANG | __WCLONE) == 0) return number;
+  char said = 0;
+  if (any > 0 && ::read(born.number, &said, 1) == 0) return number;
   ::kill(number, SIGKILL);
-  ::waitpid(number, nullptr, __WCLONE);
+  wait_for(number);
   errno = any > 0 ? ENOSYS : ETIMEDOUT;
   return cannot("close_range");
 }
@@ -100,8 +116,9 @@ memory_keeper::memory_keeper(pid_t owner, pid_t number, std::unique_ptr<char[]> 
 
 memory_keeper::~memory_keeper() {
   if (::getpid() != owner_) return;  // a fork's copy
-  ::kill(number_, SIGKILL);
-  ::waitpid(number_, nullptr, __WCLONE);
+  if (::kill(number_, SIGKILL) == 0) wait_for(number_);
+  // This process has given up the rights that the keeper still has: that stays, and its stack.
+  else static_cast<void>(stack_.release());
 }
 
 result<std::shared_ptr<const memory_keeper>> memory_keeper::of_this_process() {

@@ -15,7 +15,11 @@ namespace coppice {
 /// The system frees the memory of a process that has been killed before it closes the files, some
 /// 70 us for each MiB: peers hear of a node with 10 GiB two thirds of a second late. Memory that
 /// somebody else has as well is not freed, so the connections end at once, and it is freed when the
-/// keeper wakes and ends. No signal but SIGKILL reaches it, and without it all is as it was.
+/// keeper wakes and ends. No signal but SIGKILL and SIGSTOP reaches it, and without it all is as it
+/// was: also where both are killed at once, as by the OOM killer.
+///
+/// It has the rights that the process had when it was made, on a stack in memory that the process
+/// can write: one that gives up rights does so before.
 class memory_keeper {
  public:
   /// The one of this process; it stays as long as somebody has it. Any thread. An error where the
@@ -32,7 +36,7 @@ class memory_keeper {
 
  private:
   const pid_t owner_, number_;
-  const std::unique_ptr<char[]> stack_;
+  std::unique_ptr<char[]> stack_;
 };
 
 }  // namespace coppice

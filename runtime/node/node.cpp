@@ -309,6 +309,11 @@ node::implementation::~implementation() = default;
 /// Lets others in: over HTTP, and as a peer.
 result<void> node::implementation::serve() {
   if (!options.config) return {};
+  // Before there are connections, copies of which it would have for a moment.
+  if (options.config->liveness.memory_keeper) {
+    if (auto beside = memory_keeper::of_this_process()) keeper = std::move(*beside);
+    else log.remark(cluster_options::weight::info, beside.error().message());
+  }
   auto http = http_part(*options.config, options.node);
   if (!http) return http.error();
   if (*http) {
@@ -324,10 +329,6 @@ result<void> node::implementation::serve() {
   }
   cluster_shell& shell = cluster_shell_access::of(*nodes);
   if (auto listening = shell.start(); !listening) return listening;
-  if (options.config->liveness.memory_keeper) {
-    if (auto beside = memory_keeper::of_this_process()) keeper = std::move(*beside);
-    else log.remark(cluster_options::weight::info, beside.error().message());
-  }
   log.info("node " + options.node + " of cluster " + options.config->cluster.name +
            ", incarnation " + to_string(shell.incarnation()) + ", listens at " +
            shell.listens_at());

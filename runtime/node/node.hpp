@@ -82,7 +82,8 @@ class node {
  public:
   node(node_options options, children::builder build);
   /// Stops within `stop_deadline`. If an actor does not return from a handler even then, its
-  /// path is logged and the process left with code 70: a C++ thread cannot be killed.
+  /// path is logged and the process left with code 70: a C++ thread cannot be killed. So it is at
+  /// once if one of the node's own handlers destroys it.
   ~node();
   node(const node&) = delete;
   node& operator=(const node&) = delete;
