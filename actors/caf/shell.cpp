@@ -147,9 +147,10 @@ void cell::cleanup_foreign(const exit_reason& why) noexcept {
   shell::of(*this).clean_up(to_caf(why));
 }
 
-/// `end` closes the list and looks at the mark, the other way round here: one of both sees.
+/// Whichever of both comes second tells CAF, so that the end is told once, and with its reason if
+/// CAF has had a handle before.
 void cell::show_to_caf() noexcept {
-  if (shown_to_caf_.exchange(true, std::memory_order_seq_cst) || !system_list_.has_ended()) return;
+  if (caf_marks_.fetch_or(caf_shown, std::memory_order_acq_rel) != caf_ended) return;
   shell::of(*this).clean_up(caf::exit_reason::unknown);
 }
 

@@ -129,6 +129,8 @@ struct child_ended {
 };
 
 /// Which events a running cell handles.
+inline constexpr std::uint8_t caf_shown = 1, caf_ended = 2;  // of `caf_marks_`
+
 enum class listening : std::uint8_t { to_all, to_interleaved, to_none };
 
 struct control_node : node {
@@ -426,7 +428,7 @@ class cell {
   std::uint8_t id_size_ = 0;
   std::atomic<cell_state> state_{cell_state::down};
   std::atomic<bool> traps_{false};
-  std::atomic<bool> shown_to_caf_{false};
+  std::atomic<std::uint8_t> caf_marks_{0};  ///< CAF has had a handle; the address has ended
   std::atomic<bool> ends_with_incarnation_;  ///< links ask for it when they tell a peer of the cell
   std::atomic<std::uint8_t> stop_marks_{0};  ///< a token was taken; a stop was asked for
   overflow policy_;

@@ -237,12 +237,11 @@ void cell::end(const exit_reason& why) noexcept {
   drop_mailbox(dead_letter_reason::gone);
   state_.store(cell_state::ended, std::memory_order_relaxed);
   if (wake_at_) home().clock.note_stale(wake_later_ ? 2 : 1);
-  node* late = system_list_.take_and_end();
-  if (shown_to_caf_.load(std::memory_order_seq_cst)) cleanup_foreign(why);
+  if (caf_marks_.fetch_or(caf_ended, std::memory_order_acq_rel) & caf_shown) cleanup_foreign(why);
   tell_watchers(why, true);
   if (!parent_) home().root_ended(this);
-  // What was in the system list sees an address that has ended.
-  for (node* x = late; x;) {
+  // What is in the system list or comes until it is closed sees an address that has ended.
+  for (node* x = system_list_.take_and_end(); x;) {
     node* next = x->next;
     if (x->type->kind == node_kind::control) {
       auto& c = *static_cast<control_node*>(x);

@@ -198,10 +198,9 @@ class system_list {
     return lane::reversed(head_.exchange(nullptr, std::memory_order_acq_rel));
   }
   node* take_and_end() noexcept {
-    node* newest = head_.exchange(ended(), std::memory_order_seq_cst);
+    node* newest = head_.exchange(ended(), std::memory_order_acq_rel);
     return newest == ended() ? nullptr : lane::reversed(newest);
   }
-  bool has_ended() const noexcept { return head_.load(std::memory_order_seq_cst) == ended(); }
 
  private:
   static node* ended() noexcept { return reinterpret_cast<node*>(std::uintptr_t{1}); }

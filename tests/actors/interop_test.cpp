@@ -329,15 +329,21 @@ TEST_CASE("a CAF monitor of an address that has ended fires at once, with what C
 TEST_CASE("between threads, a handle for CAF and the end of its actor do not miss each other") {
   constexpr std::uint64_t times = 2'000;
   coppice::system home{{.workers = 2}};
-  std::atomic<std::uint64_t> told{0};
+  std::atomic<std::uint64_t> told{0}, told_why{0};
   for (std::uint64_t i = 0; i < times; ++i) {
     const auto stock = home.spawn<inventory>({.id = "stock"}, 10);
+    caf::actor before;
+    if (i % 2 == 0) before = caf_handle(stock);
     home.stop(stock);
     for (std::uint64_t wait = 0; wait < i % 200; ++wait)
       std::atomic_signal_fence(std::memory_order_seq_cst);
-    caf_handle(stock)->attach_functor([&told](const caf::error&) { ++told; });
+    caf_handle(stock)->attach_functor([&](const caf::error& why) {
+      told_why += why == caf::exit_reason::user_shutdown;
+      ++told;
+    });
   }
   CHECK(eventually([&] { return told == times; }));
+  CHECK(told_why >= times / 2);
 }
 
 TEST_CASE("a CAF monitor stays quiet over a restart and fires at the address's end") {
