@@ -180,6 +180,7 @@ int shell::run() {
     out_.flush();
   }
   say_the_last();
+  ::prctl(PR_SET_CHILD_SUBREAPER, 0);
   ::signal(SIGPIPE, old_pipe);
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return launcher_.exit_code();

@@ -20,7 +20,8 @@ struct up_process {
 
 /// Prints what the processes print, each line with the process's name in front, to standard output.
 /// SIGINT, SIGTERM and SIGHUP are the interrupts. The processes die with the calling thread,
-/// however it ends. Returns the exit code. `pids` may be null.
+/// however it ends. Meanwhile every child of this process is waited for here, and so is what the
+/// processes leave behind. Returns the exit code. `pids` may be null.
 int run_processes(const std::vector<up_process>& processes, const launch_options& options,
                   pid_file* pids);
 
