@@ -29,9 +29,8 @@ constexpr std::size_t stack_bytes = 16 * 1024;
 /// Of which it needs microseconds.
 constexpr int birth_time_ms = 1'000;
 
-/// Descriptors, above those of the standard streams.
 struct birth {
-  int owner;   ///< pidfd of whom it keeps the memory for
+  int owner;   ///< pidfd of whom it keeps the memory for, above the standard streams
   int failed;  ///< end of a pipe: a byte says that it failed
 };
 
