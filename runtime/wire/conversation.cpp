@@ -167,13 +167,17 @@ void conversation::refuse(lane on, std::uint32_t correlation, errc code, const c
   send_owed(on, bytes);
 }
 
-std::uint32_t conversation::await(request* x) noexcept {
+std::uint32_t conversation::next_correlation() noexcept {
   std::lock_guard lock{guard_};
-  if (closed() || pending_.size() >= with_.options.limits.pending_asks) return 0;
   do ++last_correlation_;
   while (last_correlation_ == 0 || pending_.contains(last_correlation_));
-  pending_.emplace(last_correlation_, x);
   return last_correlation_;
+}
+
+bool conversation::await(std::uint32_t correlation, request* x) noexcept {
+  std::lock_guard lock{guard_};
+  if (closed() || pending_.size() >= with_.options.limits.pending_asks) return false;
+  return pending_.emplace(correlation, x).second;
 }
 
 request* conversation::withdraw(std::uint32_t correlation) noexcept {

@@ -180,8 +180,11 @@ class conversation final : public detail::ref_port {
   void write(detail::writer& to, cell* x) override;
   cell_ptr read(detail::reader& from) override;
 
-  /// Takes `x` for as long as its answer is awaited. Zero: too many are.
-  std::uint32_t await(detail::request* x) noexcept;
+  /// A number for an ask that is about to be written.
+  std::uint32_t next_correlation() noexcept;
+  /// Takes `x`, of which all has been read that is needed: from now on another thread may answer
+  /// it. False: too many are awaited, or the session has ended; `x` stays the caller's.
+  bool await(std::uint32_t correlation, detail::request* x) noexcept;
   /// Gives it back: it could not be sent.
   detail::request* withdraw(std::uint32_t correlation) noexcept;
   std::uint32_t await_resolved(cell_ptr who);

@@ -236,12 +236,7 @@ bool proxy::forward_event(node* x) {
   if (asks) {
     auto* r = static_cast<request*>(x);
     const tick left = r->until - now();
-    correlation = with_->await(r);
-    if (!correlation) {
-      refuse(x, {errc::limit, dead_letter_reason::overflow,
-                 "too many asks are on their way to node " + at_->node});
-      return true;
-    }
+    correlation = with_->next_correlation();
     begin(to, message_kind::request).unsigned_integer(handle_now());
     to.unsigned_integer(w.index);
     to.unsigned_integer(correlation);
@@ -262,6 +257,12 @@ bool proxy::forward_event(node* x) {
     to.unsigned_integer(w.index);
   }
   event.wire->encode(x, to);
+  const bool awaited = asks && to.ok();
+  if (awaited && !with_->await(correlation, static_cast<request*>(x))) {
+    refuse(x, {errc::limit, dead_letter_reason::overflow,
+               "too many asks are on their way to node " + at_->node});
+    return true;
+  }
   const auto outcome = to.ok() ? try_send(bytes) : outlet::outcome::too_large;
   if (outcome == outlet::outcome::taken) {
     auto& counted = asks ? at_->peer->counts.asks_sent : at_->peer->counts.events_sent;
@@ -269,7 +270,7 @@ bool proxy::forward_event(node* x) {
     if (!asks) detail::destroy(x);
     return true;
   }
-  if (asks && !with_->withdraw(correlation)) return true;  // answered: the session has ended
+  if (awaited && !with_->withdraw(correlation)) return true;  // answered: the session has ended
   if (outcome != outlet::outcome::too_large) return false;
   refuse(x, {errc::limit, dead_letter_reason::overflow,
              "the event takes " + std::to_string(bytes.size()) +
@@ -286,16 +287,16 @@ bool proxy::forward_credit(request* x) {
     resolve();
     return false;
   }
-  const std::uint32_t correlation = with_->await(x);
-  if (!correlation) {
-    refuse(x, {errc::limit, dead_letter_reason::overflow, "too many asks are on their way"});
-    return true;
-  }
+  const std::uint32_t correlation = with_->next_correlation();
   std::vector<std::byte>& bytes = scratch();
   writer to{bytes, with_.get()};
   begin(to, message_kind::credit).unsigned_integer(handle_now());
   to.unsigned_integer(correlation);
   to.unsigned_integer(static_cast<std::uint64_t>(std::max<tick>(x->until - now(), 0)));
+  if (!with_->await(correlation, x)) {
+    refuse(x, {errc::limit, dead_letter_reason::overflow, "too many asks are on their way"});
+    return true;
+  }
   if (send(bytes)) return true;
   return !with_->withdraw(correlation);
 }

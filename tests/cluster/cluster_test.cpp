@@ -37,6 +37,18 @@ class store : public actor<take, note> {
   int stock_ = 100;
 };
 
+/// Takes long to encode.
+struct parcel {
+  static constexpr std::string_view name = "test.parcel";
+  std::vector<int> pieces;
+  using reply = left;
+};
+
+class depot : public actor<parcel> {
+ public:
+  left on(const parcel& p) { return {static_cast<int>(p.pieces.size())}; }
+};
+
 struct report {};
 
 /// Sends, and stays in its handler until that has arrived.
@@ -178,6 +190,37 @@ TEST_CASE("a path leads to the actor of a node that stopped in order and was sta
     const auto r = c[0].outside().ask(far, take{1}, 2s);
     return r && r->pieces == 99;
   }));
+}
+
+TEST_CASE("asks that are being written when their session ends are answered like the others") {
+  local::cluster c{2};
+  REQUIRE(c.all_up());
+  c[1].system->spawn<depot>({.id = "depot"});
+  const auto far = c[0].cluster->find<parcel>("beta:/depot", 5s).value();
+  constexpr int pieces = 20'000;
+  std::atomic<bool> enough{false};
+  std::atomic<int> asked{0}, answered{0}, in_vain{0};
+  std::vector<std::thread> askers;
+  for (int i = 0; i < 2; ++i)
+    askers.emplace_back([&, handle = c[0].outside()]() mutable {
+      while (!enough) {
+        ++asked;
+        const auto answer = handle.ask(far, parcel{std::vector<int>(pieces, 7)}, 10s);
+        if (!answer) ++in_vain;
+        else if (answer->pieces == pieces) ++answered;
+      }
+    });
+  for (int life = 0; life < 8; ++life) {
+    const int before = answered;
+    CHECK(eventually([&] { return answered > before + 20; }));
+    c.nodes[1].reset();
+    c.nodes[1] = c.make(1);
+    c[1].system->spawn<depot>({.id = "depot"});
+    c[1].shell().start().value();
+  }
+  enough = true;
+  for (auto& each : askers) each.join();
+  CHECK(answered + in_vain == asked);
 }
 
 TEST_CASE("actors can follow what is thought of the other nodes") {
